@@ -1,0 +1,1 @@
+"""Tests of meddata-pipeline; the folders mirror the package."""
