@@ -176,7 +176,8 @@ def release_rule(offer: OfferTerms, last_commit: Mapping[str, Any] | None, facts
     return reasons
 
 
-def _safe(relative: str) -> bool:
+def is_plain_path(relative: str) -> bool:
+    """Whether a path is relative, normal and stays below its folder."""
     path = PurePosixPath(relative)
     return bool(relative) and not path.is_absolute() and ".." not in path.parts and path.as_posix() == relative
 
@@ -190,15 +191,22 @@ def file_entries(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         Refused: something below it is a link or a special file.
     """
-    entries: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.rglob("*"), key=lambda found: found.relative_to(folder).as_posix()):
+    return {
+        relative: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        for relative, path in _plain_files(folder).items()
+    }
+
+
+def _plain_files(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in folder.rglob("*"):
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             reason = Reason("not-a-plain-file", "A release holds plain files only", relative)
             raise Refused("The release holds a link or a special file", reasons=[reason], where=relative)
         if path.is_file() and relative not in (MANIFEST, SIGNATURE):
-            entries[relative] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-    return entries
+            found[relative] = path
+    return {relative: found[relative] for relative in sorted(found)}
 
 
 def manifest(files: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +228,7 @@ def manifest(files: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) ->
     if not files:
         raise BadInput("A release needs at least one file", where="release manifest")
     for relative in files:
-        if not _safe(relative) or relative in (MANIFEST, SIGNATURE):
+        if not is_plain_path(relative) or relative in (MANIFEST, SIGNATURE):
             raise BadInput("A path of the release is not plain and relative", where=f"release manifest, {relative}")
     listed = [{"path": p, "sha256": files[p]["sha256"], "bytes": files[p]["bytes"]} for p in sorted(files)]
     return {**meta, "type": TYPE, "hospitals": sorted(meta["hospitals"]), "files": listed}
@@ -232,7 +240,12 @@ def release_digest(release: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a product's folder for this process.
+
+    Args:
+        folder: the product's folder; created where it is absent.
+    """
     # Two processes committing the same product would clear away each other's version folder.
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("ab") as handle:
@@ -262,9 +275,12 @@ def _stage(staged: Path, target: Path, release: Mapping[str, Any], data: bytes, 
     if target.exists():
         shutil.rmtree(target)
     target.mkdir(parents=True)
-    for entry in release["files"]:
-        _copy(staged / entry["path"], target / entry["path"])
     listed = {entry["path"]: {"sha256": entry["sha256"], "bytes": entry["bytes"]} for entry in release["files"]}
+    found = _plain_files(staged)
+    if set(found) == set(listed):
+        for relative, path in found.items():
+            _copy(path, target / relative)
+    # What arrived is judged, not what was staged: the copy is what buyers get.
     if file_entries(target) != listed:
         reason = Reason("manifest-mismatch", "The files differ from their manifest", str(release["product"]))
         raise Refused("The release's files differ from its manifest", reasons=[reason], next_step="Build it again")
@@ -316,7 +332,7 @@ def commit(
     number = int(version.split(".")[1])
     folder = product_dir(home, product)
     record = folder / "commits" / f"{number}.json"
-    with _locked(folder):
+    with locked(folder):
         done = commits(home, product)
         if record.exists():
             existing = next(found for found in done if found.number == number)
@@ -325,10 +341,6 @@ def commit(
             return existing
         if number != (done[-1].number + 1 if done else 1):
             raise _taken(product, version)
-        extra = sorted(set(file_entries(staged_dir)) - {entry["path"] for entry in release["files"]})
-        if extra:
-            reason = Reason("manifest-mismatch", "A file is not in the manifest", extra[0])
-            raise Refused("The release holds a file that its manifest does not list", reasons=[reason], where=extra[0])
         made = Commit(
             product=product,
             number=number,
@@ -346,6 +358,7 @@ def commit(
         staging = folder / ".staging" / version
         _stage(staged_dir, staging, release, data, seal(statement, signer))
         if contributions is not None:
+            ensure_private_dir(home / "restricted")
             kept = ensure_private_dir(home / "restricted" / "contributions" / product) / f"{number}.json"
             write_atomic(kept, canonical_json({"digest": digest, "persons": dict(contributions)}))
         final = folder / version
