@@ -1,0 +1,306 @@
+"""The privacy policy of a table: a policy file of `meddata anonymize`, or a product's privacy.yaml.
+
+What belongs here: the model of that file, and refusing what the engine cannot do yet in words that name it. What does
+not: reading tables, building hierarchies, searching; those are in privacy/tabular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from meddata_pipeline.core.config import load_yaml
+from meddata_pipeline.core.errors import ConfigError
+
+DATE_LEVELS = ("day", "month", "quarter", "year", "decade")
+MODELS = (
+    "k-anonymity",
+    "k-map",
+    "distinct-l-diversity",
+    "entropy-l-diversity",
+    "recursive-l-diversity",
+    "t-closeness",
+    "delta-presence",
+    "inclusion",
+    "delta-disclosure",
+    "basic-beta-likeness",
+    "enhanced-beta-likeness",
+    "average-risk",
+    "sample-uniqueness",
+    "population-uniqueness",
+)
+SUPPORTED_MODELS = ("k-anonymity",)
+SUPPORTED_METRICS = ("loss",)
+SUPPORTED_SEARCHES = ("optimal",)
+
+Aggregate = Literal["geometric-mean", "arithmetic-mean", "sum", "maximum", "rank"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableFormat(_Strict):
+    """How a CSV table and its hierarchy files are written."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+
+
+class Redaction(_Strict):
+    """Replace characters one by one; level i has i characters replaced."""
+
+    characters: str = Field(default="*", min_length=1, max_length=1)
+    from_: Literal["left", "right"] = Field(default="right", alias="from")
+
+
+class QuasiIdentifier(_Strict):
+    """How one quasi-identifier may be generalised; no key at all means that it may not.
+
+    Attributes:
+        hierarchy: file, relative to the policy file; column 0 = value, column i = value at level i.
+        dates: what a date becomes, level by level, from fine to coarse.
+        redact: characters replaced one by one.
+        intervals: one list of rising break points per level, from fine to coarse; an empty list is ``*``.
+        open: whether values outside the break points fall into ``< first`` and ``>= last``.
+        raw: whether level 0 is the value itself; with false the finest list is level 0, which keeps exact values of a
+            measured number out of the search.
+    """
+
+    hierarchy: str | None = None
+    dates: list[Literal["day", "month", "quarter", "year", "decade"]] | None = Field(default=None, min_length=1)
+    redact: Redaction | None = None
+    intervals: list[list[float]] | None = Field(default=None, min_length=1)
+    open: bool = False
+    raw: bool = True
+
+    @model_validator(mode="after")
+    def _one_way(self) -> QuasiIdentifier:
+        ways = [n for n in ("hierarchy", "dates", "redact", "intervals") if getattr(self, n) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"has {' and '.join(ways)}; give one")
+        if self.intervals is None and (self.open or not self.raw):
+            raise ValueError("'open' and 'raw' belong to 'intervals'")
+        if self.dates is not None:
+            order = [DATE_LEVELS.index(level) for level in self.dates]
+            if order != sorted(set(order)):
+                raise ValueError("dates must go from fine to coarse, each level once")
+        finer: set[float] | None = None
+        for points in self.intervals or []:
+            if any(b <= a for a, b in pairwise(points)):
+                raise ValueError("break points must rise")
+            if len(points) == 1 and not self.open:
+                raise ValueError("one break point makes no interval; give two, or 'open: true'")
+            if finer is not None and not set(points) <= finer:
+                raise ValueError("each level's break points must be among those of the level before it")
+            finer = set(points)
+        return self
+
+    @property
+    def generalises(self) -> bool:
+        """Whether the column has a hierarchy at all."""
+        return any(v is not None for v in (self.hierarchy, self.dates, self.redact, self.intervals))
+
+
+class Sensitive(_Strict):
+    """A sensitive column; its hierarchy serves hierarchical distances only, the column itself is not generalised."""
+
+    hierarchy: str | None = None
+
+
+class PrivacyModel(_Strict):
+    """One privacy model that every class of the release must meet."""
+
+    model: Literal["k-anonymity"]
+    k: int = Field(ge=1)
+
+
+class Quality(_Strict):
+    """What the search minimises."""
+
+    metric: Literal["loss"] = "loss"
+    aggregate: Aggregate = "geometric-mean"
+    gs_factor: float = Field(default=0.5, ge=0.0, le=1.0)
+    weights: dict[str, float] = {}
+
+    @field_validator("weights")
+    @classmethod
+    def _positive(cls, weights: dict[str, float]) -> dict[str, float]:
+        if any(w < 0 for w in weights.values()) or (weights and max(weights.values()) == 0):
+            raise ValueError("weights must not be negative, and one must be above 0")
+        return weights
+
+
+class RiskTerms(_Strict):
+    """What the risk figures are computed for.
+
+    Attributes:
+        threshold: a record whose risk lies above it is at risk.
+        sampling_fraction: share of the population that the table holds; None when nobody knows it.
+        population: file with a population table, or None.
+    """
+
+    threshold: float = Field(default=0.2, gt=0.0, le=1.0)
+    sampling_fraction: float | None = Field(default=None, gt=0.0, le=1.0)
+    population: str | None = None
+
+
+class Policy(_Strict):
+    """A policy file or a product's privacy.yaml.
+
+    Attributes:
+        identifiers: columns that are dropped from the release, or replaced by keys of the release.
+        linkability: ``none``: the release key is random and destroyed at publication; ``versions``: it is kept.
+        date_shift: whether dates of a person are shifted together before the release.
+        round: sensitive numbers and the decimals they are published with (negative: to tens, hundreds).
+    """
+
+    table: TableFormat = TableFormat()
+    unit: str | None = None
+    identifiers: list[str] = []
+    quasi_identifiers: dict[str, QuasiIdentifier] = Field(min_length=1)
+    sensitive: dict[str, Sensitive] = {}
+    insensitive: list[str] = []
+    privacy: list[PrivacyModel] = Field(min_length=1)
+    suppression_limit: float = Field(default=0.0, ge=0.0, le=1.0)
+    quality: Quality = Quality()
+    practical_monotonicity: bool = False
+    search: Literal["optimal"] = "optimal"
+    suppressed: Literal["keep", "drop"] = "keep"
+    risk: RiskTerms = RiskTerms()
+    linkability: Literal["none", "versions"] = "none"
+    date_shift: bool = False
+    round: dict[str, int] = {}
+
+    @field_validator("sensitive", mode="before")
+    @classmethod
+    def _list_of_names(cls, value: Any) -> Any:
+        """A plain list of names is the common case; both spellings mean the same."""
+        if isinstance(value, list):
+            return {name: {} for name in value}
+        if isinstance(value, Mapping):
+            return {name: {} if keys is None else keys for name, keys in value.items()}
+        return value
+
+    @field_validator("quasi_identifiers", mode="before")
+    @classmethod
+    def _empty_keys(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: {} if keys is None else keys for name, keys in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> Policy:
+        roles: dict[str, str] = {}
+        groups = {
+            "identifiers": self.identifiers,
+            "quasi_identifiers": list(self.quasi_identifiers),
+            "sensitive": list(self.sensitive),
+            "insensitive": self.insensitive,
+        }
+        for role, names in groups.items():
+            for name in names:
+                if name in roles:
+                    raise ValueError(f"column {name} stands under {roles[name]} and under {role}")
+                roles[name] = role
+        for name in self.round:
+            if roles.get(name) not in {"sensitive", "insensitive"}:
+                raise ValueError(f"round: {name} is not a sensitive or insensitive column")
+        for name in self.quality.weights:
+            if name not in self.quasi_identifiers:
+                raise ValueError(f"quality.weights: {name} is not a quasi-identifier")
+        if self.unit is not None and roles.get(self.unit, "identifiers") != "identifiers":
+            raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
+        return self
+
+    @property
+    def k(self) -> int:
+        """The smallest class size that all models together ask for, in persons (rows without ``unit``)."""
+        return max(model.k for model in self.privacy)
+
+    @property
+    def released_columns(self) -> list[str]:
+        """Columns that a release holds, in the policy's order: quasi-identifiers, sensitive, insensitive."""
+        return [*self.quasi_identifiers, *self.sensitive, *self.insensitive]
+
+
+def _refuse_unsupported(raw: Mapping[str, Any], where: str) -> None:
+    """Name a model, metric or search that the format knows and this engine does not have."""
+    models = raw.get("privacy")
+    for entry in models if isinstance(models, list) else []:
+        name = entry.get("model") if isinstance(entry, Mapping) else None
+        if name is None or name in SUPPORTED_MODELS:
+            continue
+        what = "is not supported yet" if name in MODELS else "is not known"
+        raise ConfigError(
+            f"The privacy model {name} {what}",
+            where=where,
+            next_step=f"Supported models: {', '.join(SUPPORTED_MODELS)}",
+        )
+    quality = raw.get("quality")
+    metric = quality.get("metric", "loss") if isinstance(quality, Mapping) else "loss"
+    if metric not in SUPPORTED_METRICS:
+        raise ConfigError(
+            f"The quality metric {metric} is not supported",
+            where=where,
+            next_step=f"Supported metrics: {', '.join(SUPPORTED_METRICS)}",
+        )
+    search = raw.get("search", "optimal")
+    if search not in SUPPORTED_SEARCHES:
+        raise ConfigError(
+            f"The search {search} is not supported",
+            where=where,
+            next_step=f"Supported searches: {', '.join(SUPPORTED_SEARCHES)}",
+        )
+    risk = raw.get("risk")
+    if isinstance(risk, Mapping) and risk.get("population") is not None:
+        raise ConfigError(
+            "A population table (risk.population) is not supported",
+            where=where,
+            next_step="Leave it out; the journalist risk is then that of the table itself",
+        )
+
+
+def parse_policy(raw: Mapping[str, Any], *, where: str = "policy") -> Policy:
+    """Check a policy that is already in memory.
+
+    Args:
+        raw: the mapping as YAML gave it.
+        where: name of the file for messages.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ConfigError: a key is wrong or asks for something the engine does not have; the text names it.
+    """
+    _refuse_unsupported(raw, where)
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(
+            f"The policy is wrong at {field}: {message}" if field else f"The policy is wrong: {message}",
+            where=where,
+            next_step=f"{error.error_count()} problems in all" if error.error_count() > 1 else "",
+        ) from None
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy file.
+
+    Args:
+        path: YAML file; hierarchy files are relative to its folder.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or is wrong.
+    """
+    return parse_policy(load_yaml(path), where=f"{path.parent.name}/{path.name}")

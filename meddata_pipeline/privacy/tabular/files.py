@@ -1,0 +1,91 @@
+"""`meddata anonymize` and `meddata risk` on files: CSV or Parquet in, the same out.
+
+What belongs here: reading and writing tables, and the answer with its timings. What does not: the shell; see cli.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from meddata_pipeline.core.canonical import digest8, file_sha256
+from meddata_pipeline.core.errors import BadInput
+from meddata_pipeline.privacy.policy import load_policy
+from meddata_pipeline.privacy.tabular.release import anonymize
+from meddata_pipeline.privacy.tabular.verify import verify
+from meddata_pipeline.storage.files import write_atomic
+
+_PARQUET = {".parquet", ".pq"}
+
+
+def read_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
+    """Read a CSV (every value as text, nothing guessed) or Parquet table.
+
+    Args:
+        path: file; its suffix says which.
+        delimiter: of a CSV.
+
+    Returns:
+        The table.
+
+    Raises:
+        BadInput: the file is missing or can't be read; the text names it by its digest.
+    """
+    if not path.is_file():
+        raise BadInput("The table is missing", next_step="Give the path of a CSV or Parquet file")
+    try:
+        if path.suffix.lower() in _PARQUET:
+            return pd.read_parquet(path)
+        return pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, OSError, pd.errors.ParserError):
+        where = f"file {digest8(file_sha256(path))}"
+        raise BadInput("The table can't be read as UTF-8 CSV or Parquet", where=where) from None
+
+
+def write_table(table: pd.DataFrame, path: Path, delimiter: str = ",") -> None:
+    """Write a table whole or not at all, as CSV or Parquet by the suffix."""
+    if path.suffix.lower() in _PARQUET:
+        buffer = io.BytesIO()
+        mixed = {name: table[name].map(_as_text) for name in table.columns if table[name].dtype == object}
+        table.assign(**mixed).to_parquet(buffer, index=False)
+        write_atomic(path, buffer.getvalue())
+        return
+    write_atomic(path, table.to_csv(sep=delimiter, index=False, lineterminator="\n").encode("utf-8"))
+
+
+def _as_text(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
+def anonymize_file(table: Path, policy_file: Path, out: Path) -> dict[str, Any]:
+    """The whole of ``meddata anonymize``.
+
+    Args:
+        table: CSV or Parquet.
+        policy_file: YAML; its relative paths are relative to its folder.
+        out: where the anonymised table goes, CSV or Parquet.
+
+    Returns:
+        The answer of ``anonymize --json``.
+
+    Raises:
+        BadInput: input or policy is wrong.
+        Refused: no solution, or the recount refuses; nothing is written then.
+    """
+    start = time.perf_counter()
+    policy = load_policy(policy_file)
+    frame = read_table(table, policy.table.delimiter)
+    loaded = time.perf_counter()
+    result = anonymize(frame, policy, policy_file.parent, hidden=False)
+    released = result.require()
+    unit = frame[policy.unit] if policy.unit is not None else None
+    counted = verify(released, policy, unit=unit, report=result.report)
+    found = time.perf_counter()
+    write_table(released, out, policy.table.delimiter)
+    done = time.perf_counter()
+    seconds = {"load": loaded - start, "search": found - loaded, "write": done - found}
+    return {**result.report, "seconds": {name: round(value, 3) for name, value in seconds.items()}, "verified": counted}

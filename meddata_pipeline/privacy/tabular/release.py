@@ -1,0 +1,267 @@
+"""One call from a table and its policy to the anonymised table and the proof of what was done.
+
+What belongs here: reading roles from the policy, running the search, writing levels into columns, the report. What does
+not: files (files.py), the independent recount (verify.py), the page (../risk_report.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddata_pipeline.core.errors import BadInput, Reason, Refused
+from meddata_pipeline.privacy.policy import Policy
+from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
+from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
+from meddata_pipeline.privacy.tabular.lattice import Table
+from meddata_pipeline.privacy.tabular.metric import Loss
+from meddata_pipeline.privacy.tabular.search import search
+from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded, encode
+
+# A column with long or ever-changing texts is prose, whatever its name. A Chinese character is as long as two letters.
+_PROSE_WIDTH = 40
+_PROSE_DISTINCT = 50
+_PROSE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Anonymized:
+    """An anonymised table.
+
+    Attributes:
+        table: the release: quasi-identifiers, sensitive and insensitive columns, in the policy's order; the index is
+            that of the input. None when no transformation meets the policy.
+        report: the answer of ``anonymize --json`` without ``seconds``, so that it is the same at every run.
+        suppressed: shape (input rows,), True where a row was suppressed.
+        transformation: level of each quasi-identifier.
+    """
+
+    table: pd.DataFrame | None
+    report: dict[str, Any]
+    suppressed: NDArray[np.bool_]
+    transformation: dict[str, int]
+
+    @property
+    def suppressed_rows(self) -> int:
+        """Number of suppressed rows."""
+        return int(self.suppressed.sum())
+
+    def require(self) -> pd.DataFrame:
+        """The table, or a refusal when there is none.
+
+        Raises:
+            Refused: reason ``no-transformation``.
+        """
+        if self.table is None:
+            detail = "no level of generalisation meets the privacy models within the suppression limit"
+            raise Refused(
+                "The table can't be anonymised under this policy",
+                reasons=[Reason("no-transformation", detail)],
+                next_step="Add coarser levels, raise suppression_limit or leave out a quasi-identifier",
+            )
+        return self.table
+
+
+def require_columns(table: pd.DataFrame, names: Sequence[str], role: str) -> None:
+    """Check that columns are there.
+
+    Raises:
+        BadInput: the text names the first that is not, and its role.
+    """
+    for name in names:
+        if name not in table.columns:
+            raise BadInput(f"The table has no column {name}, which the policy lists under {role}")
+
+
+def refuse_prose(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse free text among the insensitive columns; only the text engine's evidence lets text out.
+
+    Args:
+        table: the input.
+        columns: the policy's insensitive columns.
+
+    Raises:
+        Refused: reason ``free-text``.
+    """
+    for name in columns:
+        column = table[name]
+        if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+            continue
+        texts = [v for v in pd.unique(column) if isinstance(v, str) and not _is_number(v)]
+        long = any(sum(1 + (ord(c) > 0x2E7F) for c in text) > _PROSE_WIDTH for text in texts)
+        if long or (len(texts) > _PROSE_DISTINCT and len(texts) > _PROSE_SHARE * len(column)):
+            raise Refused(
+                f"Column {name} holds free text and can't be released as insensitive",
+                reasons=[Reason("free-text", "free text is released only after the text engine", name)],
+                where=f"column {name}",
+                next_step="Leave it out, or release it through the text engine",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def prepare(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool) -> tuple[list[Encoded], list[Hierarchy]]:
+    """Encode the quasi-identifiers and build their hierarchies, in the policy's order."""
+    require_columns(table, list(policy.quasi_identifiers), "quasi_identifiers")
+    encoded = [encode(table[name]) for name in policy.quasi_identifiers]
+    hierarchies = [
+        build(name, spec, column.texts, base=base, delimiter=policy.table.delimiter, hidden=hidden)
+        for (name, spec), column in zip(policy.quasi_identifiers.items(), encoded, strict=True)
+    ]
+    return encoded, hierarchies
+
+
+def unit_codes(table: pd.DataFrame, policy: Policy) -> NDArray[np.int32] | None:
+    """Code of each row's person; None when the policy names no unit, or when no person has two rows.
+
+    Raises:
+        BadInput: the column is missing or says of some row not whose it is.
+    """
+    if policy.unit is None:
+        return None
+    require_columns(table, [policy.unit], "unit")
+    encoded = encode(table[policy.unit])
+    if MISSING in encoded.texts:
+        raise BadInput(f"Column {policy.unit} is missing in some rows, so persons can't be counted")
+    return None if len(encoded.texts) == len(table) else encoded.codes
+
+
+def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool = True) -> Anonymized:
+    """Anonymise a table under a policy: the optimal full-domain generalisation with suppression.
+
+    Args:
+        table: one row per record; columns as the policy names them, others are withheld.
+        policy: see formats/policy.md.
+        base: folder that the policy's files are relative to.
+        hidden: whether messages must not show values; only a command that a person runs on an own file says False.
+
+    Returns:
+        The release, its report and which rows were suppressed. Without a solution ``table`` is None and
+        ``report["solution"]`` False; nobody may publish the input instead.
+
+    Raises:
+        BadInput: columns are missing, values are not covered by their hierarchy, the lattice is too large.
+        Refused: an insensitive column holds free text.
+    """
+    require_columns(table, list(policy.sensitive), "sensitive")
+    require_columns(table, policy.insensitive, "insensitive")
+    refuse_prose(table, policy.insensitive)
+    encoded, hierarchies = prepare(table, policy, base, hidden=hidden)
+    units = unit_codes(table, policy)
+    known = {*policy.released_columns, *policy.identifiers, policy.unit}
+    report: dict[str, Any] = {
+        "solution": False,
+        "transformation": None,
+        "loss": None,
+        "suppressed_rows": None,
+        "rows": len(table),
+        "lattice": math.prod(len(h.levels) for h in hierarchies),
+        "checked": 0,
+        "bound": None,
+        "asked": {
+            "privacy": [model.model_dump() for model in policy.privacy],
+            "suppression_limit": policy.suppression_limit,
+            "quality": policy.quality.model_dump(),
+            "counts": "rows" if policy.unit is None else "persons",
+        },
+        "withheld": sorted(str(name) for name in table.columns if name not in known),
+    }
+    if not len(table):
+        return Anonymized(None, report, np.zeros(0, dtype=bool), {})
+    loss = Loss.create(
+        len(table), hierarchies, policy.quality.weights, policy.quality.aggregate, policy.quality.gs_factor
+    )
+    merged = Table([column.codes for column in encoded], hierarchies, units, policy.k, loss)
+    # The limit as it was typed: 0.1 of 30 rows is 3, not 2.9999.
+    found = search(merged, math.floor(Fraction(str(policy.suppression_limit)) * len(table)))
+    report["checked"] = found.checked
+    if found.node is None or found.check is None or found.key is None or found.bound is None:
+        return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
+
+    suppressed = found.check.suppressed[merged.combination]
+    transformation = {h.column: level for h, level in zip(hierarchies, found.node, strict=True)}
+    _, rows, persons = merged.classes(found.node)
+    kept = persons >= policy.k
+    report.update(
+        solution=True,
+        transformation=transformation,
+        loss=loss.report(found.key),
+        suppressed_rows=found.check.suppressed_rows,
+        bound=loss.report(found.bound),
+        classes=class_report(persons[kept]),
+        risk=risk_report(rows[kept], persons[kept], policy.risk.threshold),
+        columns=_column_report(encoded, hierarchies, found.node, suppressed),
+    )
+    released = _write_levels(table, policy, encoded, hierarchies, found.node, suppressed)
+    return Anonymized(released, report, suppressed, transformation)
+
+
+def _column_report(
+    encoded: Sequence[Encoded], hierarchies: Sequence[Hierarchy], node: Sequence[int], suppressed: NDArray[np.bool_]
+) -> dict[str, dict[str, Any]]:
+    """Per quasi-identifier: level, number of levels, distinct values before and after, information kept."""
+    result: dict[str, dict[str, Any]] = {}
+    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
+        kept = column.codes[~suppressed]
+        chosen = hierarchy.levels[level]
+        low = 1.0 / hierarchy.leaves
+        mean = float(chosen.shares[kept].sum() + suppressed.sum()) / len(suppressed)
+        result[hierarchy.column] = {
+            "level": level,
+            "levels": len(hierarchy.levels),
+            "values_before": len(column.texts),
+            "values_after": len(np.unique(chosen.codes[kept])),
+            "information_kept": round(1.0 - (mean - low) / (1.0 - low), 12) if hierarchy.leaves > 1 else 1.0,
+        }
+    return result
+
+
+def _write_levels(
+    table: pd.DataFrame,
+    policy: Policy,
+    encoded: Sequence[Encoded],
+    hierarchies: Sequence[Hierarchy],
+    node: Sequence[int],
+    suppressed: NDArray[np.bool_],
+) -> pd.DataFrame:
+    keep_rows = policy.suppressed == "keep"
+    stars = suppressed if keep_rows else np.zeros(len(suppressed), dtype=bool)
+    columns: dict[str, Any] = {}
+    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
+        name = hierarchy.column
+        if hierarchy.generalises:
+            chosen = hierarchy.levels[level]
+            labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
+            values = pd.Series(labels[chosen.codes[column.codes]], index=table.index, dtype=object)
+        else:
+            values = table[name]
+        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if stars.any() else values
+    for name in [*policy.sensitive, *policy.insensitive]:
+        values = table[name]
+        if name in policy.round:
+            values = _rounded(values, policy.round[name])
+        hide = stars.any() and name in policy.sensitive
+        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if hide else values
+    released = pd.DataFrame(columns, index=table.index)
+    return released if keep_rows else released.loc[~suppressed]
+
+
+def _rounded(column: pd.Series[Any], decimals: int) -> pd.Series[Any]:
+    numbers = pd.to_numeric(column, errors="coerce")
+    if bool((numbers.isna() & column.notna() & (column.astype(object) != MISSING)).any()):
+        raise BadInput(f"Column {column.name} is to be rounded, but holds values that are no numbers")
+    return numbers.round(decimals)

@@ -1,0 +1,109 @@
+"""Hierarchies: labels, trees, uncovered values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meddata_pipeline.core.errors import BadInput, ConfigError
+from meddata_pipeline.privacy.policy import QuasiIdentifier
+from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
+from meddata_pipeline.privacy.tabular.numbers import date_of, number_of
+
+
+def _build(spec: dict[str, Any], texts: list[str], base: Path = Path(), hidden: bool = False) -> Hierarchy:
+    return build("age", QuasiIdentifier.model_validate(spec), texts, base=base, delimiter=";", hidden=hidden)
+
+
+def _labels(hierarchy: Hierarchy, level: int) -> list[str]:
+    chosen = hierarchy.levels[level]
+    return [chosen.labels[code] for code in chosen.codes]
+
+
+@pytest.mark.parametrize(
+    ("spec", "texts", "level", "expected"),
+    [
+        (
+            {"intervals": [[18, 40, 65]], "open": True},
+            ["", "17", "18", "39.5", "40", "65", "90"],
+            1,
+            ["", "< 18", "[18, 40)", "[18, 40)", "[40, 65)", ">= 65", ">= 65"],
+        ),
+        ({"intervals": [[0, 18.5, 24]]}, ["18.4", "18.5"], 1, ["[0, 18.5)", "[18.5, 24)"]),
+        ({"intervals": [[0, 10], []]}, ["", "1"], 2, ["*", "*"]),
+        ({"intervals": [[0, 10]], "raw": False}, ["1"], 0, ["[0, 10)"]),
+        ({"dates": ["day", "month"]}, ["2024-02-29"], 0, ["2024-02-29"]),
+        ({"dates": ["month", "quarter"]}, ["2024-03-31", "2024-04-01", ""], 1, ["2024-Q1", "2024-Q2", ""]),
+        ({"dates": ["year", "decade"]}, ["1999-12-31"], 1, ["1990s"]),
+        ({"redact": {"characters": "#", "from": "right"}}, ["20012", "20019"], 1, ["2001#", "2001#"]),
+        ({"redact": {"from": "left"}}, ["ab", "cde"], 3, ["***", "***"]),
+        ({}, ["M"], 0, ["M"]),
+    ],
+)
+def test_labels(spec: dict[str, Any], texts: list[str], level: int, expected: list[str]) -> None:
+    assert _labels(_build(spec, texts), level) == expected
+
+
+def test_shares_count_leaves_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "h.csv").write_text("a;x;*\nb;x;*\nc;y;*\nd;z;*\n", encoding="utf-8")
+    hierarchy = _build({"hierarchy": "h.csv"}, ["a", "c"], tmp_path)
+    assert hierarchy.leaves == 4
+    assert [list(level.shares) for level in hierarchy.levels] == [[0.25, 0.25], [0.5, 0.25], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a;x;*\nb;y\n", "levels"),
+        ("a;x;1\nb;x;2\n", "no tree"),
+        ("a;x\na;y\n", "twice"),
+        ("", "empty"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "h.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        _build({"hierarchy": "h.csv"}, ["a"], tmp_path)
+
+
+def test_uncovered_values_are_counted_and_shown_only_on_request() -> None:
+    texts = ["SECRET-1", "SECRET-2", "3", "nan", "SECRET-4", "SECRET-5", "SECRET-6"]
+    with pytest.raises(BadInput, match="6 distinct values of column age") as shown:
+        _build({"intervals": [[0, 10]]}, texts)
+    assert str(shown.value).count("SECRET") + str(shown.value).count("nan") == 5
+    with pytest.raises(BadInput) as hidden:
+        _build({"intervals": [[0, 10]]}, texts, hidden=True)
+    assert "SECRET" not in str(hidden.value) and "6 distinct" in str(hidden.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"intervals": [[0, 10], [0, 5]]},
+        {"intervals": [[10, 0]]},
+        {"intervals": [[5]]},
+        {"dates": ["year", "month"]},
+        {"dates": ["week"]},
+        {"dates": ["year"], "intervals": [[0, 1]]},
+        {"open": True},
+        {"bins": 3},
+    ],
+)
+def test_wrong_specifications_are_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        QuasiIdentifier.model_validate(spec)
+
+
+def test_labels_can_be_read_back() -> None:
+    assert [number_of(t) for t in ("[18.5, 24)", "< 18", ">= 65", "7")] == [21.25, 18.0, 65.0, 7.0]
+    assert number_of("*") != number_of("*")
+    assert [str(date_of(t)) for t in ("2024-03", "2024-Q3", "2024", "2020s", "2024-02-01", "*")] == [
+        "2024-03-01",
+        "2024-07-01",
+        "2024-01-01",
+        "2020-01-01",
+        "2024-02-01",
+        "None",
+    ]
