@@ -1,0 +1,73 @@
+"""The way in to the estimators: a table and a study in, estimates out.
+
+Belongs here: running every analysis of a study. Does not belong here: formulas (estimators/), suppression and rounding
+(disclosure), texts (report.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from meddata_pipeline.disclosure.cells import CountTable
+from meddata_pipeline.study.design import context
+from meddata_pipeline.study.estimators import METHODS
+from meddata_pipeline.study.estimators.result import Estimate
+from meddata_pipeline.study.spec import StudySpec
+from meddata_pipeline.study.variables import Variables
+
+__all__ = ["Associations", "Estimate", "associate", "measure"]
+
+
+@dataclass
+class Associations:
+    """Every estimate of a study with what it rests on; holds small counts, so it stays where the table is.
+
+    Attributes:
+        persons: rows of the table.
+        estimates: in the order of the analyses, never rounded.
+        cells: by estimate id, the counts of persons behind it.
+        tables: tables of counts with the ids that show them.
+        groups: by table-one analysis, persons by group.
+        exposure_terms: by analysis, the exposure's terms.
+    """
+
+    persons: int
+    estimates: list[Estimate] = field(default_factory=list)
+    cells: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tables: list[CountTable] = field(default_factory=list)
+    groups: dict[str, dict[str, int]] = field(default_factory=dict)
+    exposure_terms: dict[str, list[str]] = field(default_factory=dict)
+
+
+def measure(frame: pd.DataFrame, spec: StudySpec) -> Associations:
+    """Run every analysis of a study.
+
+    Args:
+        frame: one row a person (or a row for as many persons as a frequency column says); cells may be texts.
+        spec: the study.
+
+    Returns:
+        The estimates and the counts behind them. An analysis that can't be computed gives rows with a reason.
+
+    Raises:
+        ConfigError: the study does not fit its own rules (a term, a type).
+        BadInput: the table lacks a column, or a value is no number.
+    """
+    shared = Variables(frame, spec)
+    result = Associations(persons=len(frame))
+    for analysis in spec.analyses:
+        computed = METHODS[analysis.method](context(frame, spec, analysis, shared))
+        result.estimates += computed.rows
+        result.cells |= computed.cells
+        result.tables += computed.tables
+        result.exposure_terms[analysis.id] = computed.exposure_terms
+        if computed.groups:
+            result.groups[analysis.id] = computed.groups
+    return result
+
+
+def associate(frame: pd.DataFrame, spec: StudySpec) -> list[Estimate]:
+    """The estimates of a study, never rounded and nothing suppressed; see `measure`."""
+    return measure(frame, spec).estimates
