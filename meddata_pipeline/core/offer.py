@@ -24,8 +24,8 @@ from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.core.product import Access, Form, ProductSpec, load_product, validation_error
 from meddata_pipeline.core.text import Text
 
-_AMOUNT = re.compile(r"(\d{1,13}(?:\.\d{1,2})?) ?(yuan|元|fen|分)")
-_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(%?)")
+_AMOUNT = re.compile(r"(\d{1,13}(?:\.\d{1,2})?) ?(yuan|元|fen|分)", re.ASCII)
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", re.ASCII)
 
 Cadence = Literal["every-run", "daily", "weekly", "monthly"]
 RightName = Literal["holding", "processing", "operating"]

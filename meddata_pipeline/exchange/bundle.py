@@ -259,7 +259,7 @@ def verify(bundle_path: Path, identity: str | Path | None = None, public_key: st
     with tempfile.TemporaryDirectory(prefix="meddata-verify-") as name:
         folder = Path(name)
         plain, recipient = bundle_path, None
-        if identity is not None or encrypted:
+        if encrypted:
             if identity is None:
                 raise BadInput("The bundle is encrypted", next_step="Give the buyer's key with --identity")
             plain, recipient = folder / "bundle.tar", str(load_identity(identity).to_public())
@@ -315,7 +315,7 @@ def _unpack(checks: _Checks, source: Path, target: Path) -> bool:
                         writer.write(block)
                 found[info.name] = path
         same = _packed_digest(found) == file_sha256(source)
-    except (tarfile.TarError, OSError, ValueError, EOFError):
+    except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError):
         return checks.add("container", False, "Not a bundle, or changed since")
     return checks.add("container", same, "Not packed as bundles are, or changed since")
 

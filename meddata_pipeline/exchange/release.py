@@ -325,7 +325,7 @@ def commit(
         BadInput: the manifest is of another product, or its version is malformed.
     """
     version = str(release["version"])
-    if release["product"] != product or not re.fullmatch(r"[1-9]\d*\.[1-9]\d*", version):
+    if release["product"] != product or not re.fullmatch(r"[1-9][0-9]*\.[1-9][0-9]*", version):
         raise BadInput("The manifest names another product or a malformed version", where=product)
     data = canonical_json(release)
     digest = sha256_hex(data)
