@@ -73,15 +73,16 @@ _events = sa.Table(
 )
 
 
-def _on(dialect: str, table: sa.Table, statement: str) -> None:
+def _on(dialect: str, target: sa.Table | sa.MetaData, moment: str, statement: str) -> None:
     ddl = sa.DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-    sa.event.listen(table, "after_create", ddl)
+    sa.event.listen(target, moment, ddl)
 
 
 def _append_only() -> None:
     _on(
         "postgresql",
-        _orders,
+        _metadata,
+        "before_create",
         "CREATE OR REPLACE FUNCTION meddata_append_only() RETURNS trigger AS $$ "
         "BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$ LANGUAGE plpgsql",
     )
@@ -89,6 +90,7 @@ def _append_only() -> None:
         _on(
             "postgresql",
             table,
+            "after_create",
             f"CREATE TRIGGER {table.name}_append_only BEFORE UPDATE OR DELETE ON {table.name} "
             "FOR EACH ROW EXECUTE FUNCTION meddata_append_only()",
         )
@@ -96,6 +98,7 @@ def _append_only() -> None:
             _on(
                 "sqlite",
                 table,
+                "after_create",
                 f"CREATE TRIGGER {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
                 "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
             )
@@ -320,8 +323,9 @@ class Ledger:
     def _insert(self, connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], key: str) -> bool:
         # A write comes first in each transaction: SQLite then waits for the lock instead of failing on an upgrade.
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        done = connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
-        return bool(done.rowcount)
+        statement = insert(table).values(**row).on_conflict_do_nothing(index_elements=[key])
+        # RETURNING says whether a row was written; psycopg's rowcount does not.
+        return connection.execute(statement.returning(table.c[key])).first() is not None
 
 
 def _event(row: sa.RowMapping) -> Event:
