@@ -1,7 +1,7 @@
 """Small SVG drawings of the product page: the way of the data, an interval on a scale, a class of k persons.
 
-Belongs here: drawings that are derived from a description. Does not belong here: figures of a study (they are files of the
-release).
+Belongs here: drawings that are derived from a description. Does not belong here: figures of a study (they are files of
+the release).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from meddata_pipeline.catalog.description import Effect, Step
 from meddata_pipeline.render.html import number
@@ -86,8 +87,8 @@ def lineage(steps: Sequence[Step], lang: str, *, tall: bool = False) -> str:
         places = [(16.0 + i * (_BOX + _GAP) + (14 if i >= inner else 0), 50.0) for i in range(count)]
     title = escape(" → ".join(step.title.get(lang) for step in steps))
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{title}" {_FONT}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" aria-label="{title}" {_FONT}>',
         f'<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         f'<path d="M0 0L8 4L0 8z" fill="{_TEAL}"/></marker></defs>',
     ]
@@ -102,9 +103,10 @@ def lineage(steps: Sequence[Step], lang: str, *, tall: bool = False) -> str:
     if inner < count and not tall:
         x, _ = places[inner]
         drawn.append(
-            f'<text x="{x:g}" y="30" font-size="13" fill="{_TEAL}" font-weight="600">{escape(words["open_zone"])}</text>'
+            f'<text x="{x:g}" y="30" font-size="13" fill="{_TEAL}" font-weight="600">'
+            f"{escape(words['open_zone'])}</text>"
         )
-    for (x1, y1), (x2, y2) in zip(places, places[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(places):
         path = (
             f"M{x1 + box / 2:g} {y1 + _HIGH:g}V{y2 - 3:g}" if tall else f"M{x1 + box:g} {y1 + _HIGH / 2:g}H{x2 - 3:g}"
         )
@@ -150,7 +152,7 @@ def interval(effect: Effect, effects: Sequence[Effect], label: str) -> str:
 
 
 def crowd(k: int, label: str, most: int = 24) -> str:
-    """k persons of whom one is meant: what k-anonymity says of the smallest class.
+    """Persons of whom one is meant: what k-anonymity says of the smallest class.
 
     Args:
         k: Persons in the smallest class.

@@ -3,8 +3,8 @@
 Belongs here: which pages exist, where they lie, what they are given. Does not belong here: what a number means
 (description), how a page looks (templates), serving it.
 
-Everything is relative, so that the site works from a folder and from any web server that serves the home's `catalog` and
-`products` folders. Equal descriptions give equal bytes.
+Everything is relative, so that the site works from a folder and from any web server that serves the home's `catalog`
+and `products` folders. Equal descriptions give equal bytes.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _index_page(groups: Sequence[Sequence[Description]], lang: str) -> str:
         for versions in groups
     ]
     env = environment(PACKAGE)
-    script = env.get_template("search.js").render(found=texts["site"]["found"], none=texts["site"]["none_found"])
+    script = env.get_template("search.js").render(found=texts["site"]["found"], nothing=texts["site"]["none_found"])
     return page(
         env,
         "index.html",
@@ -163,8 +163,8 @@ def build(home: Path, descriptions: Iterable[Description], *, base: str = dcat_a
 
     Args:
         home: The home folder; the site goes to `<home>/catalog`, figures come from `<home>/products`.
-        descriptions: Every published version, for instance from `committed`; the newest of a product makes its page, the
-            others its history.
+        descriptions: Every published version, for instance from `committed`; the newest of a product makes its page,
+            the others its history.
         base: Prefix of identifiers in the machine-readable catalogue.
 
     Returns:

@@ -9,7 +9,7 @@ function show() {
     card.hidden = !words.every(word => card.dataset.search.includes(word));
     count += card.hidden ? 0 : 1;
   }
-  out.textContent = count ? count + " " + {{ found|tojson }} : {{ none|tojson }};
+  out.textContent = count ? count + " " + {{ found|tojson }} : {{ nothing|tojson }};
 }
 form.hidden = false;
 form.addEventListener("submit", event => event.preventDefault());
