@@ -20,7 +20,7 @@ _CHECK_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _CHECK_CHARACTERS = np.array(list("10X98765432"), dtype=object)
 _COUNTIES = 30
 _SEQUENCES = 499
-_SCATTER = 1_000_000_007
+_SCATTER = 2_654_435_761
 
 #: Staff have numbers of their own, far above those of patients.
 STAFF_NUMBERS = 700_000_000
@@ -50,7 +50,7 @@ def scattered(numbers: Ints, modulus: int, salt: int) -> Ints:
 
     Args:
         numbers: non-negative numbers.
-        modulus: not a multiple of 1,000,000,007 (a prime), so that the mapping is one to one.
+        modulus: not a multiple of 2,654,435,761 (a prime), so that the mapping is one to one.
         salt: shifts the result; use another one per purpose.
     """
     offset = (salt * 7_368_787) % modulus
