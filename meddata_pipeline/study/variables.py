@@ -117,6 +117,8 @@ def as_numbers(column: pd.Series, name: str) -> Floats:
     kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else ""
     if kind in "iufb" and kind:
         return np.asarray(column, dtype=np.float64)
+    if pd.api.types.is_numeric_dtype(column):  # pandas' own types with missing values
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if kind in ("M", "m"):
         raise BadInput("A column of dates is used as a number", where=f"column {name}")
     codes, uniques = pd.factorize(column, use_na_sentinel=True)
