@@ -12,9 +12,10 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from meddata_pipeline.core.canonical import digest8
 from meddata_pipeline.core.config import Config
@@ -32,14 +33,11 @@ from meddata_pipeline.ingest.exclusions import (
     load_groups,
 )
 from meddata_pipeline.ingest.landing import MANIFEST, Delivery, LandingFile, ManifestLine, read_manifest
-from meddata_pipeline.ingest.mapping import Mapper, Rows, encode, header_key
+from meddata_pipeline.ingest.mapping import BESIDE, Mapper, Rows, group, header_key
 from meddata_pipeline.ingest.normalise import Vocabulary, load_vocabulary
 from meddata_pipeline.ingest.profile import PeopleList, Profile, Table
 from meddata_pipeline.ingest.quarantine import Rejected, TableBalance, Withheld, quarantine_table
 from meddata_pipeline.ingest.sniff import UnreadableFile
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Progress = Callable[[str, int], None]
 
@@ -302,8 +300,6 @@ class _Reading:
 
     def finish(self, people: People) -> tuple[dict[str, pa.Table], dict[str, int]]:
         """Remove duplicates and people who must leave; add the provenance."""
-        import pyarrow as pa
-
         reason_by = {kind: people.reason_by(kind) for kind in SPELLING}
         made: dict[str, list[pa.Table]] = {kind: [] for kind in self.profile.kinds()}
         flags: Counter[str] = Counter()
@@ -335,8 +331,6 @@ class _Reading:
         return tables, {name: count for name, count in sorted(flags.items()) if count}
 
     def _joined(self, name: str, kind: str, *, also: bool = False) -> pa.Table | None:
-        import pyarrow as pa
-
         parts = self._parts.pop((name, kind, also), None)
         return pa.concat_tables(parts).combine_chunks() if parts else None
 
@@ -344,24 +338,18 @@ class _Reading:
         """Keep one row per record key.
 
         The content of the last row counts, because a file is written in the order of events; of several rows with
-        that content the first stays, so that a row that is sent twice is quarantined where it is repeated. Where a row
-        gives further kinds too, simply the last row stays.
+        that content the first stays, so that a row that is sent twice is quarantined where it is repeated.
         """
-        import pyarrow as pa
-
-        _, at = encode(_column(main, "record_key"))
+        at = group(_column(main, "record_key"))
         places = np.flatnonzero(np.bincount(at)[at] > 1) if len(at) else np.zeros(0, dtype=np.int64)
         if not len(places):
             return main, np.zeros(0, dtype=np.int64)
         keys = at[places]
         _, last_reversed = np.unique(keys[::-1], return_index=True)
         last = len(keys) - 1 - last_reversed
-        if table.also:
-            keep = last
-        else:
-            content = _contents(main.take(pa.array(places)), table.kind)
-            _, first, of_row = np.unique(content, return_index=True, return_inverse=True)
-            keep = first[of_row[last]]
+        content = _contents(main.take(pa.array(places)), table.kind)
+        _, first, of_row = np.unique(content, return_index=True, return_inverse=True)
+        keep = first[of_row[last]]
         gone = np.setdiff1d(places, places[keep])
         dropped = main.take(pa.array(gone))
         for row, number in zip(dropped.to_pylist(), dropped.column("_file").to_pylist(), strict=True):
@@ -378,8 +366,6 @@ class _Reading:
     def _without_people(
         self, table: pa.Table, reason_by: dict[str, dict[str, str]], kind: str, *, count: bool
     ) -> tuple[pa.Table, Any]:
-        import pyarrow as pa
-
         none = np.zeros(0, dtype=np.int64)
         if kind == "staff":  # the roster is no patient data; privacy needs it
             return table, none
@@ -397,8 +383,6 @@ class _Reading:
         return table.filter(pa.array(~drop)), dropped
 
     def _finished(self, table: pa.Table, kind: str, name: str, spec: Table) -> pa.Table:
-        import pyarrow as pa
-
         count = table.num_rows
         shas = pa.array([file.sha256 for file in self.files], pa.string())
         constant = {
@@ -480,13 +464,12 @@ def _read_people(delivery: Delivery, file: LandingFile, people: PeopleList, foun
 
 def _table(rows: Rows, file: int, offset: int) -> pa.Table:
     """Rows of a batch as a table of the kind's columns and the private ones."""
-    import pyarrow as pa
-
     count = len(rows.rows)
     columns: dict[str, Any] = {}
     for column in kinds()[rows.kind].columns:
         found = rows.columns.get(column.name)
         columns[column.name] = pa.nulls(count, arrow_type(column.type)) if found is None else found
+    columns.update((name, column) for name, column in rows.columns.items() if name.startswith(BESIDE))
     columns["record_key"] = rows.key
     columns["deleted"] = pa.array(rows.deleted)
     columns["source_values"] = pa.nulls(count, pa.string()) if rows.sources is None else rows.sources
@@ -496,8 +479,6 @@ def _table(rows: Rows, file: int, offset: int) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:
-    import pyarrow as pa
-
     chunks = table.column(name).chunks
     if len(chunks) == 1:
         return chunks[0]
@@ -513,18 +494,16 @@ def _places(table: pa.Table) -> Any:
 def _contents(table: pa.Table, kind: str) -> Any:
     """One number per row, equal for rows of equal record key and content."""
     result = np.zeros(table.num_rows, dtype=np.int64)
-    for name in ("record_key", "deleted", *kinds()[kind].names()):
-        column = _column(table, name)
-        _, at = encode(column)
+    beside = [name for name in table.column_names if name.startswith(BESIDE)]
+    for name in ("record_key", "deleted", *kinds()[kind].names(), *beside):
+        at = group(_column(table, name))
         _, result = np.unique(result * (int(at.max(initial=0)) + 2) + at + 1, return_inverse=True)
     return result
 
 
 def _latest(table: pa.Table) -> tuple[pa.Table, int]:
     """The last row per record key, and how many others there were."""
-    import pyarrow as pa
-
-    _, at = encode(_column(table, "record_key"))
+    at = group(_column(table, "record_key"))
     _, last_reversed = np.unique(at[::-1], return_index=True)
     if len(last_reversed) == table.num_rows:
         return table, 0

@@ -11,19 +11,16 @@ import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.core.errors import BadInput, ConfigError
 from meddata_pipeline.ingest import normalise as norm
+from meddata_pipeline.ingest.mapping import Rows, encode
 from meddata_pipeline.ingest.profile import Group, Profile
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from meddata_pipeline.ingest.mapping import Rows
 
 IdKind = Literal["patient_no", "resident_id", "mobile", "visit_no"]
 
@@ -156,8 +153,6 @@ class Evidence:
         return self._codes[code]
 
     def _add_codes(self, rows: Rows, column: str) -> None:
-        from meddata_pipeline.ingest.mapping import encode
-
         codes = rows.columns.get(column)
         numbers = rows.columns.get("patient_no")
         if codes is None or numbers is None:
@@ -185,8 +180,6 @@ class Evidence:
         numbers = rows.columns.get("patient_no")
         if not words or texts is None or numbers is None:
             return
-        from meddata_pipeline.ingest.mapping import encode
-
         uniques, at = encode(texts)
         named = [tuple(name for name, terms in words if any(term in text for term in terms)) for text in uniques]
         named = [() if found and self.is_negated(text) else found for found, text in zip(named, uniques, strict=True)]
@@ -298,8 +291,6 @@ def drop_reasons(
     Returns:
         Names of reasons, and per row the index of its reason (-1: the row stays).
     """
-    from meddata_pipeline.ingest.mapping import encode
-
     names = sorted({reason for known in reason_by.values() for reason in known.values()})
     index = {name: number for number, name in enumerate(names)}
     result = np.full(count, -1, dtype=np.int64)
@@ -437,8 +428,6 @@ def apply(table: pa.Table, register: Register, key: bytes) -> tuple[pa.Table, di
     Returns:
         The other rows, and rows by reason of those that were dropped.
     """
-    import pyarrow as pa
-
     if not len(register) or not table.num_rows or "staff_no" in table.column_names:
         return table, {}
     known = register.reason_by_hash()

@@ -12,22 +12,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from meddata_pipeline.core.tables import ColumnSpec, arrow_type, kinds
 from meddata_pipeline.ingest import normalise as norm
 from meddata_pipeline.ingest.normalise import Vocabulary, fold
 from meddata_pipeline.ingest.profile import Also, Column, Profile, Table, Value
 from meddata_pipeline.ingest.quarantine import REASONS, Rejected, Withheld, raw_json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from meddata_pipeline.ingest.readers import Batch
+from meddata_pipeline.ingest.readers import Batch
 
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
@@ -36,6 +34,8 @@ Codes = npt.NDArray[np.int64]
 _WORDS = frozenset({"name", "address", "contact_name"})
 _REASON = {reason: number for number, reason in enumerate(REASONS, start=1)}
 _CACHE = 500_000
+#: Prefix of the columns that go with a row only until duplicates have been found.
+BESIDE = "_source_"
 
 
 def header_key(text: str) -> str:
@@ -86,8 +86,6 @@ class Lookup:
 
     def __call__(self, column: pa.Array) -> Normalised:
         """Apply to a column of texts; null stays null."""
-        import pyarrow as pa
-
         uniques, indices = encode(column)
         memory = self.memory
         if len(memory) > _CACHE:
@@ -114,10 +112,19 @@ class Lookup:
 def encode(column: pa.Array) -> tuple[list[str], Codes]:
     """Distinct texts of a column in the order of their first row, and per row the index into them (-1 for null)."""
     encoded = column.dictionary_encode()
+    return encoded.dictionary.to_pylist(), _indices(encoded)
+
+
+def group(column: pa.Array) -> Codes:
+    """One number per row, equal for equal values, -1 for null."""
+    return _indices(column.dictionary_encode())
+
+
+def _indices(encoded: pa.DictionaryArray) -> Codes:
     indices = encoded.indices
     if indices.null_count:
         indices = indices.fill_null(-1)
-    return encoded.dictionary.to_pylist(), indices.to_numpy().astype(np.int64)
+    return np.asarray(indices.to_numpy(), dtype=np.int64)
 
 
 @dataclass
@@ -141,8 +148,6 @@ class Rows:
 
     def filter(self, keep: Mask) -> Rows:
         """The records for which ``keep`` holds."""
-        import pyarrow as pa
-
         if keep.all():
             return self
         mask = pa.array(keep)
@@ -232,6 +237,10 @@ class Mapper:
             {name: self._find(value.source, f"{also.kind}.{name}") for name, value in also.values.items()}
             for also in table.also
         ]
+        # What further kinds read, kept beside the row: two rows are equal only if these are. One entry per column of
+        # the profile, whatever the file has, so that the batches of several files fit together.
+        self._beside = [position for _, plan in self._also for position in plan.values()]
+        self._beside += [position for positions in self._values for position in positions.values()]
         self._deleted = self._find(table.deleted.column, "deleted") if table.deleted else None
         self._unit_position: int | None = None
         value = table.columns.get("value")
@@ -276,9 +285,6 @@ class Mapper:
 
     def _clean(self, batch: Batch, position: int, extra: Sequence[str], cache: dict[Any, pa.Array]) -> pa.Array:
         """A source column without white space at the ends; a missing value is null."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         key = (position, tuple(extra))
         if key not in cache:
             trimmed = pc.utf8_trim(batch.columns[position], characters=norm.WHITE)
@@ -295,8 +301,6 @@ class Mapper:
     def _normalised(
         self, column: pa.Array, spec: ColumnSpec, codes: Mapping[str, str] | None, order: str, future: bool
     ) -> Normalised:
-        import pyarrow.compute as pc
-
         if codes is not None:
             key = ("codes", spec.name, id(codes), spec.type, order)
             coded = self._lookup(key, lambda: self._code_lookup(codes, spec, order, future))
@@ -360,8 +364,6 @@ class Mapper:
         cache: dict[Any, pa.Array],
     ) -> tuple[dict[str, pa.Array], list[tuple[str, pa.Array]]]:
         """Canonical columns, and the source texts of those that were changed."""
-        import pyarrow as pa
-
         count = len(batch.rows)
         values: dict[str, pa.Array] = {}
         sources: list[tuple[str, pa.Array]] = []
@@ -405,9 +407,6 @@ class Mapper:
 
     def _lab(self, batch: Batch, values: dict[str, pa.Array], errors: _Errors, cache: dict[Any, pa.Array]) -> None:
         """Fill value_text, operator, value, unit_source, unit and flag."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         count = len(batch.rows)
         columns = self.table.columns
         nothing = pa.nulls(count, pa.string())
@@ -504,8 +503,6 @@ class Mapper:
         self, batch: Batch, name: str, value: Value, position: int | None, errors: _Errors, cache: dict[Any, pa.Array]
     ) -> tuple[dict[str, pa.Array], Mask, pa.Array | None] | None:
         """Columns name, value_text, value and unit of one observation; where it has a value; changed sources."""
-        import pyarrow as pa
-
         if position is None:
             return None
         count = len(batch.rows)
@@ -567,9 +564,15 @@ class Mapper:
         rejected = [Rejected(self.name, self.file, r.row, "", r.reason, raw_json(r.cells)) for r in batch.rejects]
         rejected += self._rejected(batch, bad, errors)
         good = ~bad
+        nothing = pa.nulls(count, pa.string())
+        beside = {
+            f"{BESIDE}{number}": nothing if position is None else batch.columns[position]
+            for number, position in enumerate(self._beside)
+        }
+        main = replace(seen, columns={**values, **beside})
         kept = [rows.filter(good & present) for rows, present in also]
         return MappedBatch(
-            seen.filter(good),
+            main.filter(good),
             [rows for rows in kept if len(rows.rows)],
             [seen, *(rows for rows, _ in also if rows.kind != "observation")],
             rejected,
@@ -621,8 +624,6 @@ class Mapper:
         return [(rows, present & ~no_key)]
 
     def _rejected(self, batch: Batch, bad: Mask, errors: _Errors) -> list[Rejected]:
-        import pyarrow as pa
-
         places = np.flatnonzero(bad)
         if not len(places):
             return []
@@ -692,15 +693,11 @@ def _identifier_lookup(name: str) -> Lookup:
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
     return values if pa.types.is_string(values.type) else values.cast(pa.string())
 
 
 def _record_key(values: Mapping[str, pa.Array], columns: Sequence[str]) -> tuple[pa.Array, Mask]:
     """Texts of the key columns joined by ``|``, and where all of them are missing."""
-    import pyarrow.compute as pc
-
     parts = []
     empty: Mask | None = None
     for name in columns:
@@ -717,9 +714,6 @@ def _record_key(values: Mapping[str, pa.Array], columns: Sequence[str]) -> tuple
 
 def _join_sources(sources: Sequence[tuple[str, pa.Array]], count: int) -> pa.Array | None:
     """JSON object per row of the source texts that were changed; null where none was."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if not sources:
         return None
     pieces = []

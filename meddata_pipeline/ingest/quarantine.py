@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from meddata_pipeline.core.errors import Reason, Refused
 from meddata_pipeline.ingest.normalise import fold, mobile_key, record_no_key, resident_id_key
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Reasons of a quarantined row, in no order of severity. unknown_file and bad_file stand for a whole file.
 REASONS = (
@@ -80,8 +79,6 @@ def raw_json(cells: Sequence[str | None]) -> str:
 @cache
 def quarantine_schema() -> pa.Schema:
     """Schema of the quarantine table."""
-    import pyarrow as pa
-
     text = pa.string()
     return pa.schema(
         [
@@ -99,8 +96,6 @@ def quarantine_schema() -> pa.Schema:
 
 def quarantine_table(hospital: str, day: str, rejected: Sequence[Rejected]) -> pa.Table:
     """The quarantine of one delivery, sorted by table, file and row."""
-    import pyarrow as pa
-
     ordered = sorted(rejected, key=lambda r: (r.table, r.file, -1 if r.row is None else r.row, r.reason, r.column))
     columns = {
         "hospital": [hospital] * len(ordered),

@@ -16,15 +16,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
 
 from meddata_pipeline.ingest.readers.base import Batch, Part, Reject
 from meddata_pipeline.ingest.sniff import ERRORS, MARK, UnreadableFile, delimiter_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _BLOCK = 4 << 20
 #: A quoted value may run over this many lines; a longer one is a quote that was never closed.
@@ -108,9 +106,6 @@ def _is_plain(block: str) -> bool:
 
 def _fast(data: bytes, width: int, delimiter: str) -> tuple[list[pa.Array], list[tuple[int, str, list[str]]]]:
     """Columns of the good records; number in the block, reason and cells of the others."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
     bad: list[tuple[int, str, list[str]]] = []
 
     def skip(row: arrow_csv.InvalidRow) -> str:
@@ -134,8 +129,6 @@ def _fast(data: bytes, width: int, delimiter: str) -> tuple[list[pa.Array], list
 
 
 def _columns(records: list[list[str]], width: int) -> list[pa.Array]:
-    import pyarrow as pa
-
     if not records:
         return [pa.array([], pa.string()) for _ in range(width)]
     return [pa.array(column, pa.string()) for column in zip(*records, strict=True)]

@@ -15,15 +15,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from meddata_pipeline.ingest.readers.base import Batch, Part, Reject
 from meddata_pipeline.ingest.sniff import UnreadableFile
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _BATCH = 50_000
 _MOST_BYTES = 2 << 30
@@ -90,8 +88,6 @@ def _text(value: Any) -> str:
 
 
 def _texts(values: tuple[Any, ...]) -> pa.Array:
-    import pyarrow as pa
-
     texts = [value if type(value) is str else _text(value) for value in values]
     # A lone surrogate cannot be text; spreadsheets do not hold them, damaged ones may.
     try:
