@@ -6,7 +6,7 @@ What belongs here: the one rule which of several deliveries of a record counts. 
 from __future__ import annotations
 
 
-def current_sql(source: str) -> str:
+def current_sql(source: str, *, voided: bool = False) -> str:
     """SQL of the current records: the latest of each (hospital, record_key), voided ones left out.
 
     The latest is that of the latest day; on a day, a correction wins over a snapshot or an increment; then the file's
@@ -14,6 +14,7 @@ def current_sql(source: str) -> str:
 
     Args:
         source: a relation with the provenance columns; trusted SQL, never a user's text.
+        voided: keep records whose latest row voids them, for callers that have other days to compare with.
 
     Returns:
         A SELECT for DuckDB with the columns of ``source``.

@@ -26,18 +26,42 @@ from meddata_pipeline.ingest.sniff import UnreadableFile
 _BATCH = 50_000
 _MOST_BYTES = 2 << 30
 _MOST_CELLS = 40_000_000
-_REFERENCE = re.compile(rb"""[\s]r\s*=\s*["']\$?([A-Za-z]{1,4})\$?([0-9]{1,9})["']""")
-_ROW = re.compile(rb"""<(?:\w+:)?row\b[^>]*?\sr\s*=\s*["']([0-9]{1,9})["']""")
+#: Longest reference of a cell that is looked at: four letters and nine digits, more than a sheet can have.
+_LONGEST = 14
+#: Spellings of a reference that XML allows and no program writes; the scan below does not read them.
+_UNUSUAL = re.compile(rb"""\s*=\s*["'][A-Za-z]*[0-9]+["']""")
 #: Digits that a spreadsheet's numbers hold; an integer beyond them has lost its last digits.
 _EXACT = 10**15
 _RETRY = "Ask the hospital to save the file again, or send CSV"
 
 
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number
+def _extent(data: bytes) -> tuple[int, int]:
+    """Largest column and row among the cell and row references (``r="AB12"``, ``r="12"``) in a piece of XML."""
+    view = np.frombuffer(data, dtype=np.uint8)
+    size = len(view) - _LONGEST - 4
+    if size <= 0:
+        return 0, 0
+    found = np.flatnonzero(view[1 : size + 1] == ord("r"))
+    found = found[view[found] <= ord(" ")]
+    sign, quote = view[found + 2], view[found + 3]
+    for place in found[(sign <= ord(" ")) | ((sign == ord("=")) & (quote <= ord(" ")))].tolist():
+        if _UNUSUAL.match(data, place + 2):
+            raise UnreadableFile("The workbook is written in an unusual way", next_step=_RETRY)
+    places = found[(sign == ord("=")) & ((quote == ord('"')) | (quote == ord("'")))] + 4
+    column = np.zeros(len(places), dtype=np.int64)
+    row = np.zeros(len(places), dtype=np.int64)
+    going = np.ones(len(places), dtype=np.bool_)
+    for offset in range(_LONGEST):
+        byte = view[places + offset].astype(np.int64)
+        letter = byte & ~32
+        is_letter = going & (letter >= ord("A")) & (letter <= ord("Z"))
+        is_digit = going & (byte >= ord("0")) & (byte <= ord("9"))
+        column = np.where(is_letter, np.minimum(column * 26 + letter - 64, 1 << 30), column)
+        row = np.where(is_digit, np.minimum(row * 10 + byte - 48, 1 << 30), row)
+        going = is_letter | is_digit
+        if not going.any():
+            break
+    return int(column.max(initial=0)), int(row.max(initial=0))
 
 
 def _guard(path: Path) -> None:
@@ -57,13 +81,12 @@ def _guard(path: Path) -> None:
                         # Any part may be named as a sheet, so all are looked at.
                         if not tail and info.filename.endswith(".xml") and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                             raise UnreadableFile("The workbook's sheets are not UTF-8", next_step=_RETRY)
-                        text = tail + block
-                        found = _REFERENCE.findall(text)
-                        if found:
-                            widest = max(widest, max(_column_number(c) for c in {c for c, _ in found}))
-                            deepest = max(deepest, max(int(r) for r in {r for _, r in found}))
-                        deepest = max([deepest, *map(int, _ROW.findall(text))])
-                        tail = text[-64:]
+                        data = tail + block
+                        column, row = _extent(data)
+                        widest, deepest = max(widest, column), max(deepest, row)
+                        tail = data[-32:]
+                column, row = _extent(tail + b" " * 32)
+                widest, deepest = max(widest, column), max(deepest, row)
                 if widest * deepest > _MOST_CELLS:
                     raise UnreadableFile("A sheet spans more cells than a table can have", next_step="Send CSV")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -72,27 +95,28 @@ def _guard(path: Path) -> None:
 
 def _text(value: Any) -> str:
     """A cell as text. Numbers beyond 15 digits come out as 4.1E+17, which the mapping knows as lost digits."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is float or kind is int:
+        if not abs(value) < _EXACT:
+            return f"{value:.14E}"
+        whole = int(value)
+        return str(whole) if whole == value else repr(value)
+    if kind is bool:
         return "TRUE" if value else "FALSE"
-    if isinstance(value, float | int):
-        if value == int(value) if abs(value) < _EXACT else False:
-            return str(int(value))
-        return repr(value) if abs(value) < _EXACT else f"{value:.14E}"
-    if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
+    if kind is dt.datetime:
+        return str(value.isoformat(sep=" "))
+    if kind is dt.date or kind is dt.time:
+        return str(value.isoformat())
     return "" if value is None else str(value)
 
 
 def _texts(values: tuple[Any, ...]) -> pa.Array:
-    texts = [value if type(value) is str else _text(value) for value in values]
-    # A lone surrogate cannot be text; spreadsheets do not hold them, damaged ones may.
+    texts = values if set(map(type, values)) <= {str} else [v if type(v) is str else _text(v) for v in values]
     try:
         return pa.array(texts, pa.string())
-    except UnicodeEncodeError:
+    except UnicodeEncodeError:  # a lone surrogate, which only a damaged workbook holds
         return pa.array([text.encode("utf-8", "replace").decode("utf-8") for text in texts], pa.string())
 
 
@@ -139,6 +163,7 @@ def _rows(path: Path) -> Iterator[Iterator[list[Any]]]:
 
 def _batches(rows: Iterator[list[Any]], width: int) -> Iterator[Batch]:
     number = 0
+    blank: list[Any] = []
     more = True
     while more:
         kept: list[list[Any]] = []
@@ -147,11 +172,13 @@ def _batches(rows: Iterator[list[Any]], width: int) -> Iterator[Batch]:
         more = False
         for cells in rows:
             more = True
-            if any(cell != "" for cell in cells):
-                if any(cell != "" for cell in cells[width:]):
+            if len(cells) != len(blank):
+                blank = [""] * len(cells)
+            if cells != blank:
+                if len(cells) > width and cells[width:] != blank[width:]:
                     rejects.append(Reject(number, "long_row", tuple(_text(cell) for cell in cells)))
                 else:
-                    kept.append(cells[:width])
+                    kept.append(cells if len(cells) == width else cells[:width])
                     numbers.append(number)
                 number += 1
             if len(kept) >= _BATCH:
