@@ -538,7 +538,11 @@ class Mapper:
         values, sources = self._columns(batch, self._main, self.table.columns, self.table.kind, errors, cache)
         if self.table.kind == "lab":
             self._lab(batch, values, errors, cache)
-        key, no_key = _record_key(values, self.table.record_key)
+        key_values = values
+        if self.table.kind == "lab" and "code" in values and "test" in values:
+            # Tests without a code must not fall together.
+            key_values = {**values, "code": pc.coalesce(values["code"], values["test"])}
+        key, no_key = _record_key(key_values, self.table.record_key)
         deleted = np.zeros(count, dtype=np.bool_)
         if self._deleted is not None and self.table.deleted is not None:
             marks = {fold(mark).casefold() for mark in self.table.deleted.values}
