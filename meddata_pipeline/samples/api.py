@@ -6,6 +6,7 @@ What belongs here: the loop over chunks, hospitals, tables and deliveries. What 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -37,6 +38,8 @@ from meddata_pipeline.samples.vocab import Words, words
 _COMPLETE = "_COMPLETE"
 _MANIFEST = "_manifest.csv"
 _SPOOL = ".rows.tmp"
+#: Marks a landing folder as a sample, which may be generated anew; dot files are not part of any delivery.
+_MARK = ".meddata-sample"
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def generate(
         What was generated.
 
     Raises:
-        BadInput: an argument is wrong, the truth would lie inside the landing folder, or ``out`` already holds
-            something else than an earlier sample of the same shape.
+        BadInput: an argument is wrong, the truth would lie inside the landing folder, or ``out`` holds something
+            that is not an earlier sample; an earlier sample is replaced.
     """
     begin = _day(start)
     if not 1 <= hospitals <= len(STYLES):
@@ -108,13 +111,23 @@ def generate(
             "The truth must not lie inside the landing folder, where it would be taken for data",
             next_step="Choose another folder with --truth",
         )
-    if landing.exists() and (not landing.is_dir() or any(landing.iterdir())):
-        raise BadInput("The output folder is not empty", next_step="Give a new folder, or empty this one")
+    if landing.exists() and not landing.is_dir():
+        raise BadInput("The output folder is a file", next_step="Give a folder")
+    mark = landing / _MARK
+    if landing.exists() and any(landing.iterdir()) and not mark.exists():
+        raise BadInput(
+            "The output folder holds something that is not an earlier sample",
+            next_step="Give a new folder, so that no real delivery is touched",
+        )
     source = chunks(patients, seed, scenario, hospitals, days=days, start=begin)
     chunk = next(source)
     names = [style.replace("_", "-") for style in STYLES[:hospitals]]
     dates = [begin + timedelta(days=number) for number in range(days)]
     folder.mkdir(parents=True, exist_ok=True)
+    landing.mkdir(parents=True, exist_ok=True)
+    mark.write_bytes(b"NOT FOR REAL DATA\n")
+    for style in STYLES:
+        shutil.rmtree(landing / style.replace("_", "-"), ignore_errors=True)
     writer = _Writer(landing, names, dates, seed, Truth(folder))
     done = 0
     while True:
@@ -155,6 +168,7 @@ class _File:
     path: Path
     relative: str
     style: Style
+    part: int = 1
     rows: int = 0
 
 
@@ -195,7 +209,7 @@ class _Writer:
         if part > 1:
             stem, dot, suffix = name.rpartition(".")
             name = f"{stem}_{part}{dot}{suffix}"
-        file = self._open(number, wave, name, self._key(number, wave, table.name))
+        file = self._open(number, wave, name, self._key(number, wave, table.name), part)
         headers = [column.header for column in table.columns]
         if name.endswith(".xlsx"):
             self.pool.append(_spool(file.path), header_row(headers))
@@ -208,9 +222,9 @@ class _Writer:
         file = self._open(number, wave, f"{which}.csv", self._key(number, wave, which))
         self.pool.append(file.path, header_line(headers, style.encoding, style.bom))
 
-    def _open(self, number: int, wave: int, name: str, key: str) -> _File:
+    def _open(self, number: int, wave: int, name: str, key: str, part: int = 1) -> _File:
         path = self._folder(number, wave) / name
-        file = _File(path, path.relative_to(self.landing).as_posix(), self.styles[number])
+        file = _File(path, path.relative_to(self.landing).as_posix(), self.styles[number], part)
         self.files[file.relative] = file
         self.current[key] = file.relative
         return file
@@ -299,9 +313,7 @@ class _Writer:
         file = self.files[self.current[self._key(number, wave, name)]]
         if file.path.suffix == ".xlsx":
             if table is not None and file.rows + len(sheet) > SHEET_ROWS:
-                parts = sum(1 for other in self.files.values() if other.path.parent == file.path.parent and
-                            other.path.stem.startswith(table.file.format(day=self.dates[wave].strftime("%Y%m%d"))[:-5]))
-                file = self._begin(number, wave, table, parts + 1)
+                file = self._begin(number, wave, table, file.part + 1)
             self.pool.append(_spool(file.path), sheet_rows(sheet, file.rows + 2))
         else:
             self.pool.append(file.path, text_lines(sheet, file.style.encoding))

@@ -28,9 +28,9 @@ TESTS: dict[str, tuple[str, str]] = {
     "neutrophils": ("751-8", "10*9/L"),
     "lymphocytes": ("731-0", "10*9/L"),
     "platelets": ("777-3", "10*9/L"),
-    "glucose": ("2345-7", "mmol/L"),
+    "glucose": ("2345-7", "mg/dL"),
     "hba1c": ("4548-4", "%"),
-    "creatinine": ("14682-9", "umol/L"),
+    "creatinine": ("2160-0", "mg/dL"),
     "hbsag": ("5196-1", ""),
 }
 _LOD = 0.5
@@ -169,7 +169,14 @@ class _Maker:
         nothing = healthy & ~chunk.caries & ~chunk.periodontitis & ~chunk.diabetes
         zero = np.zeros(n, dtype=np.int64)
         denied_case = healthy & (rng.random(n) < 0.06)
-        voided = healthy & ~denied_case & (chunk.wave == 0) & (chunk.hospital == 0) & (rng.random(n) < 0.012) & (chunk.days > 1)
+        voided = (
+            healthy
+            & ~denied_case
+            & (chunk.wave == 0)
+            & (chunk.hospital == 0)
+            & (rng.random(n) < 0.012)
+            & (chunk.days > 1)
+        )
         groups = [(name, chunk.group == code, zero) for code, name in enumerate(("", "hiv", "std", "psychiatric"))]
         plan: list[tuple[str, Bools, Ints]] = [
             ("pulpitis", chunk.pulpitis, chunk.teeth[:, 0]),

@@ -27,6 +27,8 @@ _DATES = {
     "variant": "tested_on",
     "follow_up": "followed_on",
 }
+#: Factors from the model's units to the canonical ones of units.yaml, where they differ.
+_FACTORS = {"glucose": 18.016, "creatinine": 1 / 88.42}
 _MEASURES = {"height": "cm", "weight": "kg", "bmi": "kg/m2", "smoking": ""}
 
 
@@ -100,10 +102,11 @@ def _frames(
         base["code"] = [loinc[name] for name in rows["test"]]
         base["unit"] = [units[name] or None for name in rows["test"]]
         base["unit_source"] = base["unit"]
-        base["operator"] = np.where(rows["censored"], "<", None)
-        value = np.where(rows["censored"], 0.5, rows["value"])
+        base["operator"] = ["<" if low else None for low in rows["censored"]]
+        factor = np.array([_FACTORS.get(name, 1.0) for name in rows["test"]])
+        value = np.where(rows["censored"], 0.5, rows["value"] * factor)
         base["value"] = np.where(qualitative, np.nan, value)
-        base["flag"] = np.where(qualitative, "qualitative", None)
+        base["flag"] = ["qualitative" if words else None for words in qualitative]
     else:
         for name in ("code", "text", "negated", "name", "gene", "variant", "genotype", "carrier", "outcome", "method"):
             if name in rows.columns:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from meddata_pipeline.samples.model import Bools, Dates, Ints, generator
 from meddata_pipeline.samples.vocab import Words, vocabulary, words
@@ -100,9 +99,7 @@ def landlines(rng: np.random.Generator, size: int) -> Words:
     """Landline numbers with area code."""
     codes = words([f"{row[2]:0>3}" for row in vocabulary("people")["regions"]])
     local = rng.integers(20_000_000, 89_999_999, size)
-    return words(
-        [f"{a}-{b}" for a, b in zip(codes[rng.integers(0, len(codes), size)], local.tolist(), strict=True)]
-    )
+    return words([f"{a}-{b}" for a, b in zip(codes[rng.integers(0, len(codes), size)], local.tolist(), strict=True)])
 
 
 def names(rng: np.random.Generator, male: Bools) -> Words:
@@ -144,9 +141,7 @@ def addresses(rng: np.random.Generator, size: int) -> Words:
         rng.integers(1, 6, size).tolist(),
         (rng.integers(1, 28, size) * 100 + rng.integers(1, 5, size)).tolist(),
     ]
-    return words(
-        [f"{c}{d}{r}{n}号{e}{b}栋{u}单元{room}室" for c, d, r, n, e, b, u, room in zip(*parts, strict=True)]
-    )
+    return words([f"{c}{d}{r}{n}号{e}{b}栋{u}单元{room}室" for c, d, r, n, e, b, u, room in zip(*parts, strict=True)])
 
 
 def people(numbers: Ints, birth: Dates, male: Bools, seed: int, chunk: int, stream: str = "identity") -> People:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ DEFAULT_START = date(2024, 1, 1)
 
 #: Why a person must not be in any product; ``none`` comes first because it is the code 0.
 GROUPS: tuple[str, ...] = ("none", "hiv", "std", "psychiatric", "staff", "vip")
-_GROUP_SHARES = (0.978, 0.003, 0.005, 0.008, 0.004, 0.002)
+_GROUP_SHARES = (0.977, 0.003, 0.005, 0.008, 0.004, 0.003)
 
 #: FDI tooth numbers and how often each is affected: molars most, incisors least.
 _TEETH = np.array([16, 26, 36, 46, 17, 27, 37, 47, 15, 25, 35, 45, 14, 24, 34, 44, 18, 28, 38, 48, 11, 21, 12, 22])
@@ -130,12 +130,15 @@ class Population:
     @property
     def eligible(self) -> Bools:
         """Whether a person may be in a product: 14 or older, in no excluded group, not opted out."""
-        return (self.age >= 14) & (self.group == 0) & ~self.opt_out
+        return cast(Bools, (self.age >= 14) & (self.group == 0) & ~self.opt_out)
 
     def take(self, rows: npt.NDArray[np.integer] | Bools) -> Population:
         """The persons of these rows (an index or a mask)."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Population(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in values.items()})
+        values: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            values[f.name] = value[rows] if isinstance(value, np.ndarray) else value
+        return Population(**values)
 
 
 def generator(seed: int, stream: str, chunk: int) -> np.random.Generator:
@@ -176,7 +179,7 @@ def simulate(
     """
     parts = list(chunks(n, seed, scenario, hospitals, days=days, start=start))
     first = parts[0]
-    joined = {}
+    joined: dict[str, Any] = {}
     for f in fields(Population):
         value = getattr(first, f.name)
         joined[f.name] = (
@@ -244,14 +247,19 @@ def _waves(numbers: Ints, n: int, days: int) -> Ints:
     """The delivery of each person: most come with the first load, the rest evenly with the later days."""
     if days == 1:
         return np.zeros(len(numbers), dtype=np.int64)
-    first = int(round(n * FIRST_LOAD))
+    first = round(n * FIRST_LOAD)
     rest = np.maximum(n - first, 1)
     later = 1 + (numbers - first) * (days - 1) // rest
     return np.where(numbers < first, 0, later).astype(np.int64)
 
 
+def _rounded(values: Any, decimals: int) -> Floats:
+    """Values as an instrument shows them."""
+    return np.asarray(np.round(values, decimals), dtype=np.float64)
+
+
 def _chance(rng: np.random.Generator, logit: Floats) -> Bools:
-    return cast(Bools, rng.random(len(logit)) < 1.0 / (1.0 + np.exp(-logit)))
+    return rng.random(len(logit)) < 1.0 / (1.0 + np.exp(-logit))
 
 
 def _draw(
@@ -277,7 +285,7 @@ def _draw(
     adult = age >= 18
     male = rng.random(n) < 0.46
     smoking = _chance(rng, -3.1 + 2.75 * male + 0.30 * (np.abs(folded - 45) < 20)) & adult
-    height = np.round(
+    height = _rounded(
         np.where(
             adult,
             np.where(male, 170.5, 158.8) - 0.08 * np.maximum(folded - 40, 0) + rng.normal(0, 5.8, n),
@@ -381,11 +389,11 @@ def _draw(
         neutrophils=neutrophils,
         lymphocytes=lymphocytes,
         wbc=wbc,
-        platelets=np.round(np.clip(rng.normal(232, 52, n), 60, 520), 0),
+        platelets=_rounded(np.clip(rng.normal(232, 52, n), 60, 520), 0),
         blood_count_known=rng.random(n) < 0.88,
-        glucose=np.round(np.clip(5.1 + 0.008 * (folded - 45) + 2.6 * diabetes + rng.normal(0, 0.55, n), 3.2, 22), 2),
-        hba1c=np.round(np.clip(5.4 + 1.7 * diabetes + rng.normal(0, 0.35, n), 4.2, 13.5), 1),
-        creatinine=np.round(np.clip(60 + 14 * male + 0.15 * (folded - 45) + rng.normal(0, 11, n), 28, 180), 0),
+        glucose=_rounded(np.clip(5.1 + 0.008 * (folded - 45) + 2.6 * diabetes + rng.normal(0, 0.55, n), 3.2, 22), 2),
+        hba1c=_rounded(np.clip(5.4 + 1.7 * diabetes + rng.normal(0, 0.35, n), 4.2, 13.5), 1),
+        creatinine=_rounded(np.clip(60 + 14 * male + 0.15 * (folded - 45) + rng.normal(0, 11, n), 28, 180), 0),
         chemistry_known=rng.random(n) < 0.35,
         hepatitis_b=rng.random(n) < 0.06,
         risk=risk,

@@ -83,7 +83,8 @@ class Truth:
             names: ids of the hospitals by number.
         """
         eligible = chunk.eligible
-        complete = eligible & ~np.isnan(recorded_crp(chunk)) & chunk.bmi_known & chunk.smoking_known
+        adult = eligible & (chunk.age >= 18)
+        complete = adult & ~np.isnan(recorded_crp(chunk)) & chunk.bmi_known & chunk.smoking_known
         facts: dict[str, Any] = {
             "patients": np.ones(len(chunk), dtype=bool),
             "opt_out": chunk.opt_out,
@@ -93,8 +94,10 @@ class Truth:
             "over_89": chunk.age > 89,
             "eligible": eligible,
             "eligible_cases": eligible & chunk.pulpitis,
-            "complete": complete,
-            "complete_cases": complete & chunk.pulpitis,
+            "eligible_adults": adult,
+            "eligible_adult_cases": adult & chunk.pulpitis,
+            "complete_adults": complete,
+            "complete_adult_cases": complete & chunk.pulpitis,
         }
         for number, name in enumerate(names):
             here = chunk.hospital == number

@@ -126,7 +126,9 @@ class Hospital:
         style: how it exports.
     """
 
-    def __init__(self, chunk: Population, tables: dict[str, Events], identities: People, number: int, style: Style) -> None:
+    def __init__(
+        self, chunk: Population, tables: dict[str, Events], identities: People, number: int, style: Style
+    ) -> None:
         self.chunk = chunk
         self.tables = tables
         self.number = number
@@ -270,9 +272,9 @@ class Hospital:
         for name, spec in self.style.tests.items():
             mine = rows["test"] == name
             test[mine] = spec["name"]
+            references[mine] = spec.get("range", "")
             if "results" in spec:
                 results[mine] = words(spec["results"])[value[mine].astype(np.int64)]
-                references[mine] = spec["results"][0]
                 continue
             for variant, (unit, factor, decimals) in enumerate(spec["units"]):
                 here = mine & (rows["staff"] % len(spec["units"]) == variant)
@@ -296,7 +298,10 @@ class Hospital:
         lists = vocabulary("people")
         more = {
             "staff_no": words(
-                [f"{(self.number + 1) * 10_000_000 + STAFF_PER_HOSPITAL + value}" for value in chunk.number[own].tolist()]
+                [
+                    f"{(self.number + 1) * 10_000_000 + STAFF_PER_HOSPITAL + value}"
+                    for value in chunk.number[own].tolist()
+                ]
             ),
             "name": self.people.name[own],
             "resident_id": self.people.resident_id[own],
@@ -355,7 +360,9 @@ class Hospital:
             "insurance_no": known["insurance_no"],
             "passport": words([f"E{value}" for value in number(10_000_000, 99_999_999)]),
             "plate": words([f"{a}{v:05d}" for a, v in zip(plates, number(0, 99_999), strict=True)]),
-            "email": words([f"{a}{v}@163.com" for a, v in zip(_mail_words(rng, n), number(10, 9_999_999), strict=True)]),
+            "email": words(
+                [f"{a}{v}@163.com" for a, v in zip(_mail_words(rng, n), number(10, 9_999_999), strict=True)]
+            ),
             "wechat": words([f"wx_{a}{v}" for a, v in zip(_mail_words(rng, n), number(10, 99_999), strict=True)]),
             "qq": words([str(v) for v in scattered(chunk.number[person], 10**9, chunk.seed + 41) + 10**9]),
             "age": words(chunk.age[person].tolist()),
@@ -366,7 +373,7 @@ class Hospital:
         texts, spans = compose(_TEXT_KINDS[kind], values, n, rng, style.separator)
         return words(texts), spans
 
-    def _spoken_dates(self, rng: np.random.Generator, dates: Dates) -> Words:
+    def _spoken_dates(self, rng: np.random.Generator, dates: npt.NDArray[Any]) -> Words:
         """Dates in one of the ways that people write them in a text."""
         layouts = ["chinese", "iso", "dots", "short", "slash", "compact"]
         choice = rng.choice(len(layouts), len(dates), p=[0.34, 0.24, 0.12, 0.16, 0.08, 0.06])

@@ -111,9 +111,7 @@ def inject(sheet: Sheet, targets: dict[str, str], text_file: bool, rng: np.rando
     return result
 
 
-def _strike(
-    sheet: Sheet, row: int, name: str, targets: dict[str, str], position: dict[str, int], draw: int
-) -> None:
+def _strike(sheet: Sheet, row: int, name: str, targets: dict[str, str], position: dict[str, int], draw: int) -> None:
     """Give one record its defect; a defect that would change nothing is left out."""
     lists = vocabulary("defects")
     if name == "duplicate":
