@@ -34,6 +34,7 @@ class CountTable:
         ids: ids of results that show (or give away) the cell; empty where a cell is not shown itself.
         zero_is_safe: by row, whether a count of 0 may be shown (nobody is missing) or not (nobody has the finding).
         dependents: ids that rest on the whole table and fall with any cell of it.
+        n_dependents: ids whose `n` is a group's size less its missing persons, and goes when their count does.
     """
 
     name: str
@@ -41,6 +42,7 @@ class CountTable:
     ids: tuple[tuple[tuple[str, ...], ...], ...]
     zero_is_safe: tuple[bool, ...]
     dependents: tuple[str, ...] = ()
+    n_dependents: tuple[str, ...] = ()
 
 
 def feasible(counts: npt.NDArray[np.int64], hidden: Hidden, limit: int) -> npt.NDArray[np.float64]:
@@ -100,9 +102,7 @@ def suppress(table: CountTable, limit: int) -> Hidden:
     small = (counts < limit) & ~safe_zero
     hidden: Hidden = small.copy()
     while hidden.any() and not hidden.all():
-        bounds = feasible(counts, hidden, limit)
-        width = bounds[:, :, 1] - bounds[:, :, 0]
-        weak = np.argwhere(small & (width < limit - 1e-6))
+        weak = _weak(counts, hidden, small, limit)
         if not len(weak):
             break
         i, j = (int(v) for v in weak[0])
@@ -112,7 +112,18 @@ def suppress(table: CountTable, limit: int) -> Hidden:
         # An empty cell hides nothing, so it comes last.
         _, a, b = min(rest, key=lambda cell: (cell[0] == 0, *cell))
         hidden[a, b] = True
+    # Greed hides some in vain: show again, greatest first, what is not needed.
+    for a, b in sorted(np.argwhere(hidden & ~small).tolist(), key=lambda place: (-counts[*place], *place)):
+        hidden[a, b] = False
+        if len(_weak(counts, hidden, small, limit)):
+            hidden[a, b] = True
     return hidden
+
+
+def _weak(counts: npt.NDArray[np.int64], hidden: Hidden, small: Hidden, limit: int) -> npt.NDArray[np.intp]:
+    """Small cells that an attacker can narrow down to less than the limit."""
+    bounds = feasible(counts, hidden, limit)
+    return np.argwhere(small & (bounds[:, :, 1] - bounds[:, :, 0] < limit - 1e-6))
 
 
 def _neighbours(shape: Sequence[int], i: int, j: int) -> list[tuple[int, int]]:

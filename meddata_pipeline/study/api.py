@@ -29,7 +29,7 @@ class Associations:
         estimates: in the order of the analyses, never rounded.
         cells: by estimate id, the counts of persons behind it.
         tables: tables of counts with the ids that show them.
-        groups: by table-one analysis, persons by group.
+        groups: by analysis, persons by group.
         exposure_terms: by analysis, the exposure's terms.
     """
 

@@ -298,6 +298,8 @@ def compute(ctx: Context) -> Computed:
     used = independent([column.values for column in m.columns], persons)
     cells = _cells(m)
     outcome_cells = (m.events, n - m.events)
+    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
+    computed.groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
     size = [
         row(analysis.id, "model", "n", n, n=n),
         row(analysis.id, "model", "events", m.events, n=n),

@@ -40,7 +40,7 @@ class Computed:
         rows: its estimates.
         cells: by estimate id, the counts of persons that the estimate rests on.
         tables: tables of counts with the ids that show them.
-        groups: for table-one, persons by group (``BY=LEVEL``).
+        groups: persons by group (``VARIABLE=LEVEL``) and of all (``persons``), as far as the rows show them.
         exposure_terms: names of the exposure's terms.
     """
 

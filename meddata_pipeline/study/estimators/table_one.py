@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -82,7 +83,8 @@ class _Builder:
         self.id = ctx.analysis.id
         self.frequency = ctx.frequency
         self.groups = groups
-        self.computed = Computed(groups={label: self.persons(mask) for label, mask in groups.items()})
+        sizes = {label: self.persons(mask) for label, mask in groups.items()}
+        self.computed = Computed(groups={**sizes, "persons": sum(sizes.values())})
 
     def persons(self, mask: Mask) -> int:
         return round(float(self.frequency[mask].sum()))
@@ -100,6 +102,7 @@ class _Builder:
 
     def variable(self, coded: Coded) -> None:
         known = ~np.isnan(coded.values)
+        first = len(self.computed.rows)
         n_ids: dict[str, str] = {}
         missing_ids: dict[str, str] = {}
         n_of: dict[str, int] = {}
@@ -115,7 +118,9 @@ class _Builder:
             levels = {"1": coded.values == 1, "0": coded.values == 0}
         else:
             levels = {name: coded.values == position for position, name in enumerate(coded.levels)}
-        self.levels(coded, levels, n_of, n_ids, missing_ids)
+        table = self.levels(coded, levels, n_of, n_ids, missing_ids)
+        rows = tuple(estimate["id"] for estimate in self.computed.rows[first:])
+        self.computed.tables.append(replace(table, n_dependents=rows))
 
     def number(self, coded: Coded, n_of: dict[str, int]) -> None:
         samples = [self.repeated(coded.values, mask) for mask in self.groups.values()]
@@ -152,7 +157,7 @@ class _Builder:
         n_of: dict[str, int],
         n_ids: dict[str, str],
         missing_ids: dict[str, str],
-    ) -> None:
+    ) -> CountTable:
         labels = list(self.groups)
         counts: list[list[int]] = []
         ids: list[list[tuple[str, ...]]] = []
@@ -184,14 +189,12 @@ class _Builder:
         counts.append([self.persons(self.groups[label]) - n_of[label] for label in labels])
         # n of the group minus its missing ones: whoever sees the one knows the other.
         ids.append([(missing_ids[label], n_ids[label]) for label in labels])
-        self.computed.tables.append(
-            CountTable(
-                name=f"{self.id}/{coded.name}",
-                counts=tuple(tuple(line) for line in counts),
-                ids=tuple(tuple(line) for line in ids),
-                zero_is_safe=tuple(position == len(counts) - 1 for position in range(len(counts))),
-                dependents=dependents,
-            )
+        return CountTable(
+            name=f"{self.id}/{coded.name}",
+            counts=tuple(tuple(line) for line in counts),
+            ids=tuple(tuple(line) for line in ids),
+            zero_is_safe=tuple(position == len(counts) - 1 for position in range(len(counts))),
+            dependents=dependents,
         )
 
     def shares(self, coded: Coded, levels: dict[str, Mask], n_of: dict[str, int]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
+from meddata_pipeline.disclosure.cells import CountTable
 from meddata_pipeline.study.design import Context, Mask, outcome_counts
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.expression import Floats
@@ -251,6 +252,31 @@ def _tables(ctx: Context, exposure: str) -> list[tuple[str, Table]]:
     ]
 
 
+def _count_table(name: str, shown: Sequence[tuple[Table, tuple[str, ...]]]) -> CountTable:
+    """Levels by outcome; every measure of a level rests on its own cells and on the reference's."""
+    everything = tuple(i for _, ids in shown for i in ids)
+    lines = [((round(t.a), round(t.b)), (ids, ids)) for t, ids in shown]
+    if shown:
+        reference = shown[0][0]
+        lines.append(((round(reference.c), round(reference.d)), (everything, everything)))
+    return CountTable(name, tuple(c for c, _ in lines), tuple(i for _, i in lines), (False,) * len(lines))
+
+
+def _groups(ctx: Context, tables: Sequence[tuple[str, Table]]) -> dict[str, int]:
+    """Persons by exposure, and where the exposure is binary by outcome and in all."""
+    if len(tables) != 1 or "=" in tables[0][0]:
+        return {term: round(t.a + t.b) for term, t in tables}
+    term, t = tables[0]
+    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
+    return {
+        f"{term}=1": round(t.a + t.b),
+        f"{term}=0": round(t.c + t.d),
+        f"{outcome}=1": round(t.a + t.c),
+        f"{outcome}=0": round(t.b + t.d),
+        "persons": round(t.n),
+    }
+
+
 def compute(ctx: Context) -> Computed:
     """All two-by-two tables of an analysis, with adjusted Fisher p-values where asked for.
 
@@ -269,8 +295,10 @@ def compute(ctx: Context) -> Computed:
         except NotComputableError as problem:
             computed.rows += [row(analysis.id, exposure, measure, reason=problem.reason) for measure in _ALL]
             continue
+        shown: list[tuple[Table, tuple[str, ...]]] = []
         for term, table in tables:
             rows = measures(analysis.id, term, table, analysis.level)
+            shown.append((table, tuple(r["id"] for r in rows)))
             cells = tuple(round(v) for v in (table.a, table.b, table.c, table.d))
             computed.rows += rows
             computed.cells |= {r["id"]: cells for r in rows}
@@ -278,6 +306,8 @@ def compute(ctx: Context) -> Computed:
             exact = next(r["p"] for r in rows if r["measure"] == "or-fisher")
             if exact is not None:
                 p_values.append((term, exact))
+        computed.tables.append(_count_table(f"{analysis.id}/{exposure}", shown))
+        computed.groups |= _groups(ctx, [(term, table) for term, table in tables])
     for method in analysis.adjust:
         for (term, _), value in zip(p_values, adjust([p for _, p in p_values], method), strict=True):
             adjusted = row(analysis.id, term, f"p-fisher-{method}", value, p=value)
