@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,11 +63,11 @@ class Workplace:
         """The home folder."""
         return self.settings.home
 
-    def ledger(self) -> Ledger:
-        """The home's ledger."""
-        from meddata_pipeline.storage.ledger import Ledger
+    def ledger(self) -> AbstractContextManager[Ledger]:
+        """The home's ledger, to be used in a with statement."""
+        from meddata_pipeline.storage.ledger import open_ledger
 
-        return Ledger.open(self.settings.home)
+        return open_ledger(self.settings.home)
 
     def query(self) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB connection that spills into the restricted zone."""

@@ -42,6 +42,7 @@ class ProductSpec(BaseModel):
     access: Access
     hospitals: list[str] | Literal["all"] = "all"
     cohort_of: str | None = None
+    spatial: list[str] = ["CHN"]
     publisher: Party
     contact: Party
 

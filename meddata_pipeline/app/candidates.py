@@ -1,0 +1,481 @@
+"""A product's candidate: cohort, study of record, protection, risk, quality, the study again, price, the dossier to sign.
+
+What belongs here: the steps per product, what each depends on, the files of a release. What does not: how a cohort is
+defined (study), how a table is anonymised (privacy), whether a candidate is published (releases).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meddata_pipeline.app import dossier
+from meddata_pipeline.app.nights import DEID_KINDS
+from meddata_pipeline.app.outcome import Check, Outcome
+from meddata_pipeline.app.workplace import Workplace
+from meddata_pipeline.core.balance import Balance
+from meddata_pipeline.core.canonical import canonical_json, digest_of
+from meddata_pipeline.core.errors import BadInput, MeddataError, Reason, Refused
+from meddata_pipeline.core.offer import OfferTerms, load_offer
+from meddata_pipeline.core.product import ProductSpec, load_product
+from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.storage.files import ensure_private_dir, write_atomic
+from meddata_pipeline.storage.lake import Partition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from meddata_pipeline.privacy.policy import Policy
+    from meddata_pipeline.quality.contract import Contract
+    from meddata_pipeline.study.spec import StudySpec
+
+
+# -- what a product is made of -----------------------------------------------------------------------------------------
+
+
+def spec_of(workplace: Workplace, product: str) -> ProductSpec:
+    """The product's head."""
+    return load_product(workplace.config, product)
+
+
+def _study_of(workplace: Workplace, spec: ProductSpec) -> StudySpec:
+    from meddata_pipeline.study.spec import load_study
+
+    return load_study(workplace.config.find(f"products/{spec.cohort_product}/study.yaml"))
+
+
+def _policy_of(workplace: Workplace, product: str) -> tuple[Policy, Path]:
+    from meddata_pipeline.privacy.policy import load_policy
+
+    path = workplace.config.find(f"products/{product}/privacy.yaml")
+    return load_policy(path), path.parent
+
+
+def contract_of(workplace: Workplace, product: str) -> Contract:
+    """The product's data contract."""
+    from meddata_pipeline.quality.contract import load_contract
+
+    return load_contract(workplace.config.find(f"products/{product}/contract.yaml"))
+
+
+def offer_of(workplace: Workplace, product: str) -> OfferTerms:
+    """The product's offer."""
+    return load_offer(workplace.config, product)
+
+
+def cohort_partition(spec: ProductSpec) -> Partition:
+    """Partition of the cohort; products with one cohort share it."""
+    return Partition("cohort", "table", (spec.cohort_product,))
+
+
+def _study_partition(spec: ProductSpec) -> Partition:
+    return Partition("cohort", "study", (spec.cohort_product,))
+
+
+def candidate_partition(name: str, product: str) -> Partition:
+    """Partition of one part of a candidate."""
+    return Partition("candidate", name, (product,))
+
+
+# -- cohort ------------------------------------------------------------------------------------------------------------
+
+
+def _deid_of(workplace: Workplace, spec: ProductSpec, kind: str) -> list[Partition]:
+    found = workplace.lake.partitions("deid", kind)
+    return [p for p in found if spec.hospitals == "all" or p.keys[0] in spec.hospitals]
+
+
+def has_data(workplace: Workplace, product: str) -> bool:
+    """Whether any of the product's hospitals has delivered."""
+    return bool(_deid_of(workplace, spec_of(workplace, product), "patient"))
+
+
+def _cohort_inputs(workplace: Workplace, spec: ProductSpec) -> dict[str, str]:
+    parts = {kind: workplace.lake.combined(_deid_of(workplace, spec, kind)) for kind in DEID_KINDS}
+    return {**parts, "cohort": workplace.config_digest(f"products/{spec.cohort_product}/cohort.yaml")}
+
+
+def build_cohort(workplace: Workplace, product: str) -> Outcome:
+    """Build the product's cohort from the current de-identified records of its hospitals.
+
+    Raises:
+        Refused: none of the product's hospitals has delivered, or nobody is eligible.
+    """
+    import pyarrow as pa
+
+    from meddata_pipeline.render.figures import flow
+    from meddata_pipeline.study import cohort as cohorts
+
+    spec = spec_of(workplace, product)
+    partitions = _deid_of(workplace, spec, "patient")
+    if not partitions:
+        raise Refused(
+            "None of the product's hospitals has delivered", reasons=[Reason("no-data", where=product)], where=product
+        )
+    inputs = _cohort_inputs(workplace, spec)
+    if (kept := workplace.kept(cohort_partition(spec), inputs)) is not None:
+        return kept
+    definition = cohorts.load_cohort(workplace.config, spec.cohort_product)
+    as_of = max(p.keys[1] for p in partitions)
+    con = workplace.query()
+    superseded: dict[str, int] = {}
+    for kind in DEID_KINDS:
+        whole = workplace.read_all(_deid_of(workplace, spec, kind), _cohort_columns(kind))
+        con.register(f"all_{kind}", whole)
+        # Materialised once: several variables read the same table. Within a day each record stands once already.
+        con.execute(
+            f'CREATE TEMP TABLE "{kind}" AS SELECT * EXCLUDE (record_key, deleted) FROM "all_{kind}" '  # noqa: S608
+            "QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY day DESC) = 1 AND NOT deleted"
+        )
+        con.unregister(f"all_{kind}")
+        current = con.sql(f'SELECT count(*) FROM "{kind}"').fetchone()  # noqa: S608
+        superseded[kind] = whole.num_rows - (current[0] if current else 0)
+    made = cohorts.build(con, definition, as_of=date.fromisoformat(as_of))
+    con.close()
+    steps = made.flow
+    balance = Balance(
+        "cohort", steps[0].n_before, len(made.frame), excluded={s.id: s.excluded for s in steps if s.excluded}
+    )
+    if not len(made.frame):
+        raise Refused("Nobody is eligible for the cohort", reasons=[Reason("empty-cohort", where=product)], where=product)
+    check = Check(
+        "row_balance",
+        balance.difference == 0,
+        "error",
+        "row-balance",
+        f"{balance.rows_in} persons in, {balance.rows_out} in the cohort",
+    )
+    facts = {
+        "as_of": as_of,
+        "persons": len(made.frame),
+        "flow": [s.as_dict() for s in steps],
+        "superseded": superseded,
+        "balance": balance.as_dict(),
+    }
+    table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
+    figures = {"flow": flow([s.as_dict() for s in steps])}
+    return workplace.keep(cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures))
+
+
+#: Ids that no cohort joins by, and long texts: not read, since memory is what limits the size of a cohort.
+_UNREAD = {"specimen_no", "exam_no", "pathology_no", "sample_no", "note_no", "value_text", "unit_source", "test"}
+
+
+def _cohort_columns(kind: str) -> list[str]:
+    """Columns of a de-identified table that a cohort may read."""
+    table = kinds()[kind]
+    kept = [c.name for c in table.columns if c.sensitivity not in ("direct", "staff")]
+    if kind in ("note", "pathology", "follow_up", "imaging"):
+        kept = [c for c in kept if table.column(c).sensitivity != "text"]
+    unread = _UNREAD - {"value_text"} if kind == "observation" else _UNREAD
+    return ["person_id", *(c for c in kept if c not in unread), "hospital", "day", "record_key", "deleted"]
+
+
+def _cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
+    return workplace.lake.read(cohort_partition(spec)).to_pandas(date_as_object=True)
+
+
+def study_cohort(workplace: Workplace, product: str) -> Outcome:
+    """Run the association study of record on the restricted cohort."""
+    from meddata_pipeline.study.api import measure
+
+    spec = spec_of(workplace, product)
+    inputs = {
+        "cohort": workplace.manifest(cohort_partition(spec)).digest,
+        "study": workplace.config_digest(f"products/{spec.cohort_product}/study.yaml"),
+    }
+    if (kept := workplace.kept(_study_partition(spec), inputs)) is not None:
+        return kept
+    answer = measure(_cohort_frame(workplace, spec), _study_of(workplace, spec))
+    return workplace.keep_object(
+        _study_partition(spec), answer.as_dict(), inputs, Outcome("", facts={"estimates": len(answer.estimates)})
+    )
+
+
+# -- candidate ---------------------------------------------------------------------------------------------------------
+
+
+def release_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
+    """The key of one candidate's row ids and date shifts.
+
+    Under ``linkability: none`` it is random, kept with the candidate so that reruns give the same bytes, and destroyed
+    at publication. Demo keys follow from the seed, so that two runs of the demo give the same release.
+    """
+    policy, _ = _policy_of(workplace, product)
+    purpose = f"release:{product}:{cohort_digest}"
+    if workplace.keyring.demo or policy.linkability == "versions":
+        return workplace.keyring.derive(purpose)
+    return dossier.random_key(workplace, product, cohort_digest)
+
+
+def protect(workplace: Workplace, product: str) -> Outcome:
+    """Re-key the cohort for this product, anonymise it, and have it recounted by a second implementation."""
+    import pyarrow as pa
+
+    from meddata_pipeline.privacy.release import rekey
+    from meddata_pipeline.privacy.tabular import anonymize
+    from meddata_pipeline.privacy.tabular.verify import verify
+
+    spec = spec_of(workplace, product)
+    cohort = workplace.manifest(cohort_partition(spec))
+    inputs = {"cohort": cohort.digest, "privacy": workplace.config_digest(f"products/{product}/privacy.yaml")}
+    partition = candidate_partition("table", product)
+    if (kept := workplace.kept(partition, inputs)) is not None:
+        return kept
+    policy, base = _policy_of(workplace, product)
+    whole = _cohort_frame(workplace, spec)
+    shifted, months = _dates(whole, policy)
+    frame = rekey(
+        whole,
+        key=release_key(workplace, product, cohort.digest),
+        date_columns=shifted,
+        month_columns=months,
+        keep_person=True,
+    )
+    made = anonymize(frame, policy, base)
+    released = made.require()
+    problems: list[Reason] = []
+    try:
+        counted = verify(released, policy, unit=frame[policy.unit] if policy.unit else None, report=made.report)
+    except Refused as refusal:
+        counted, problems = {}, list(refusal.reasons)
+    balance = Balance("candidate", len(frame), len(released), suppressed={"small-class": len(frame) - len(released)})
+    checks = (
+        Check("row_balance", balance.difference == 0, "error", "row-balance", f"{len(frame)} rows in, {len(released)} out"),
+        Check("k_anonymity", not problems, "error", "k-anonymity", "; ".join(r.detail for r in problems), counted),
+    )
+    table = released.assign(row_id=frame.loc[released.index, "row_id"]) if len(released) else released
+    table = table[["row_id", *released.columns]].sort_values("row_id", kind="stable")
+    facts = {"k": policy.k, "balance": balance.as_dict(), "report": made.report, "recount": counted}
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    workplace.keep_object(candidate_partition("protection", product), made.report, inputs, Outcome(""))
+    return workplace.keep(partition, arrow, inputs, Outcome("", facts=facts, checks=checks))
+
+
+def _dates(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
+    """Date columns that move with their person: by days, and those that stand for a month."""
+    if not policy.date_shift:
+        return [], []
+    dates = [c for c in cohort.columns if cohort[c].map(lambda v: isinstance(v, date)).any()]
+    months = [c for c in dates if c in policy.quasi_identifiers and (policy.quasi_identifiers[c].dates or [""])[0] == "month"]
+    return [c for c in dates if c not in months], months
+
+
+def released_frame(workplace: Workplace, product: str) -> pd.DataFrame:
+    """The candidate's table as it would be published."""
+    return workplace.lake.read(candidate_partition("table", product)).to_pandas(date_as_object=True)
+
+
+def measure_risk(workplace: Workplace, product: str) -> Outcome:
+    """Risk of re-identification before and after protection, against the policy's threshold."""
+    from meddata_pipeline.privacy.risk import risk
+
+    spec = spec_of(workplace, product)
+    inputs = {
+        "cohort": workplace.manifest(cohort_partition(spec)).digest,
+        "table": workplace.manifest(candidate_partition("table", product)).digest,
+        "privacy": workplace.config_digest(f"products/{product}/privacy.yaml"),
+    }
+    partition = candidate_partition("risk", product)
+    if (kept := workplace.kept(partition, inputs)) is not None:
+        return kept
+    policy, _ = _policy_of(workplace, product)
+    before = risk(_cohort_frame(workplace, spec), policy)
+    after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}))
+    protection = workplace.load_object(candidate_partition("protection", product))
+    highest = float(after["prosecutor"]["highest"])
+    check = Check(
+        "risk_below_limit",
+        highest <= policy.risk.threshold,
+        "error",
+        "risk-above-limit",
+        f"highest prosecutor risk {highest:.4f}, limit {policy.risk.threshold:g}",
+    )
+    facts = {"highest_before": float(before["prosecutor"]["highest"]), "highest_after": highest, "k": policy.k}
+    report = {"product": product, "before": before, "after": after, "protection": protection}
+    return workplace.keep_object(partition, report, inputs, Outcome("", facts=facts, checks=(check,)))
+
+
+def judge_quality(workplace: Workplace, product: str) -> Outcome:
+    """Check the candidate against its contract with Great Expectations; counts only leave."""
+    from meddata_pipeline.quality.api import validate
+    from meddata_pipeline.render.figures import bars
+
+    inputs = {
+        "table": workplace.manifest(candidate_partition("table", product)).digest,
+        "contract": workplace.config_digest(f"products/{product}/contract.yaml"),
+    }
+    partition = candidate_partition("quality", product)
+    if (kept := workplace.kept(partition, inputs)) is not None:
+        return kept
+    result = validate(released_frame(workplace, product), contract_of(workplace, product))
+    answer = {**result.as_dict(), "dimensions": result.dimensions()}
+    checks = []
+    for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
+        failed = [c for c in answer["checks"] if (c["severity"] == "error") == (severity == "error") and c["status"] != "passed"]
+        detail = ", ".join(f"{c['id']} {c['status']}" for c in failed)
+        checks.append(Check(name, not failed, severity, "contract", detail, {"failed": len(failed)}))  # type: ignore[arg-type]
+    scores = {name: value for name, value in answer["scores"].items() if value is not None}
+    figures = {"scores": bars(list(scores), [float(v) for v in scores.values()], title="质量分 Quality scores")}
+    facts = {"checks": len(answer["checks"]), "scores": scores}
+    return workplace.keep_object(
+        partition, answer, inputs, Outcome("", facts=facts, checks=tuple(checks), figures=figures)
+    )
+
+
+def study_candidate(workplace: Workplace, product: str) -> Outcome:
+    """The same study again on the candidate: what protection cost; results.json and the reports in both languages."""
+    from meddata_pipeline.study import report
+    from meddata_pipeline.study.api import Associations, measure
+    from meddata_pipeline.study.variables import numeric_midpoints
+
+    spec = spec_of(workplace, product)
+    inputs = {
+        "study": workplace.manifest(_study_partition(spec)).digest,
+        "table": workplace.manifest(candidate_partition("table", product)).digest,
+        "spec": workplace.config_digest(f"products/{spec.cohort_product}/study.yaml", f"products/{product}/product.yaml"),
+    }
+    partition = candidate_partition("study", product)
+    if (kept := workplace.kept(partition, inputs)) is not None:
+        return kept
+    study = _study_of(workplace, spec)
+    policy, _ = _policy_of(workplace, product)
+    restricted = Associations.from_dict(workplace.load_object(_study_partition(spec)))
+    released = measure(numeric_midpoints(released_frame(workplace, product), study), study)
+    cohort = workplace.manifest(cohort_partition(spec)).facts["facts"]
+    meta = {"product": product, "title": spec.title.model_dump(), "as_of": cohort["as_of"], "demo": workplace.keyring.demo}
+    results = report.results(study, restricted, released, flow=cohort["flow"], k=policy.k, meta=meta)
+    answer = {"results": results, "html": {lang: report.render_html(results, lang) for lang in ("zh", "en")}}
+    figures = report.figures(results)
+    facts = {"published_estimates": len(results["estimates"])}
+    return workplace.keep_object(partition, answer, inputs, Outcome("", facts=facts, figures=figures))
+
+
+def price(workplace: Workplace, product: str) -> Outcome:
+    """The rights statement and the price estimate."""
+    from meddata_pipeline.exchange import pricing, rights
+
+    spec = spec_of(workplace, product)
+    cohort = workplace.manifest(cohort_partition(spec))
+    inputs = {
+        "cohort": cohort.digest,
+        "quality": workplace.manifest(candidate_partition("quality", product)).digest,
+        "offer": workplace.config_digest(f"products/{product}/offer.yaml"),
+    }
+    partition = candidate_partition("offer", product)
+    if (kept := workplace.kept(partition, inputs)) is not None:
+        return kept
+    offer = offer_of(workplace, product)
+    offer.check_product(spec)
+    shares = contributions(workplace, product)
+    as_of = date.fromisoformat(cohort.facts["facts"]["as_of"])
+    scores = workplace.load_object(candidate_partition("quality", product))["scores"]
+    known = [float(v) for v in scores.values() if v is not None]
+    facts: dict[str, Any] = {"persons": sum(shares.values()), "hospitals": len(shares)}
+    if known:
+        facts["quality"] = sum(known) / len(known)
+    answer = {
+        "rights": rights.statement(offer, shares, as_of=as_of),
+        "price": pricing.estimate(offer, facts),
+    }
+    shown = {"price_fen": answer["price"]["point_fen"], "rights_complete": answer["rights"]["complete"]}
+    return workplace.keep_object(partition, answer, inputs, Outcome("", facts=shown))
+
+
+def hospitals_of(workplace: Workplace, spec: ProductSpec) -> list[str]:
+    """Hospitals whose records the product's cohort is built from."""
+    return sorted({p.keys[0] for p in _deid_of(workplace, spec, "patient")})
+
+
+def contributions(workplace: Workplace, product: str) -> dict[str, int]:
+    """Persons of the cohort by hospital."""
+    spec = spec_of(workplace, product)
+    table = workplace.lake.read(cohort_partition(spec))
+    if "hospital" not in table.column_names:
+        owners = hospitals_of(workplace, spec)
+        return dict.fromkeys(owners, table.num_rows) if len(owners) == 1 else {}
+    counts = table["hospital"].value_counts().to_pylist()
+    return {str(c["values"]): int(c["counts"]) for c in sorted(counts, key=lambda c: str(c["values"]))}
+
+
+_PARTS = ("table", "risk", "quality", "study", "offer")
+
+
+def _dossier_inputs(workplace: Workplace, product: str) -> dict[str, str]:
+    parts = {name: workplace.manifest(candidate_partition(name, product)).digest for name in _PARTS}
+    config = [f"products/{product}/{name}.yaml" for name in ("product", "offer", "contract", "privacy")]
+    return {**parts, "config": workplace.config_digest(*config)}
+
+
+def assemble(workplace: Workplace, product: str) -> Outcome:
+    """Put together every file that would be published, check the entry, and compute the digest that people sign."""
+    from meddata_pipeline.exchange import release
+
+    spec = spec_of(workplace, product)
+    inputs = _dossier_inputs(workplace, product)
+    content = digest_of(workplace.stamped(inputs))
+    folder = staging(workplace, product)
+    partition = candidate_partition("dossier", product)
+    kept = workplace.kept(partition, inputs)
+    if kept is not None and folder.is_dir() and workplace.load_object(partition)["files"] == release.file_entries(folder):
+        return kept
+    version = dossier.version_for(workplace, product, content, contract_of(workplace, product).major)
+    files, violations = dossier.write_files(workplace, spec, version, folder)
+    entries = release.file_entries(folder)
+    shares = contributions(workplace, product)
+    cohort = workplace.manifest(cohort_partition(spec)).facts["facts"]
+    meta = {
+        "product": product,
+        "version": version,
+        "content_digest": content,
+        "candidate_digest": digest_of({"product": product, "version": version, "files": entries}),
+        "as_of": cohort["as_of"],
+        "hospitals": sorted(shares),
+        "persons": dossier.published_count(cohort["persons"]),
+        "form": spec.form,
+        "access": spec.access,
+        "demo": workplace.keyring.demo,
+    }
+    answer = {"files": entries, "meta": meta}
+    checks = (
+        Check("entry_conforms", not violations, "error", "entry-violates-shapes", f"{len(violations)} violations"),
+        dossier.identifiers_inside(workplace, spec, folder),
+    )
+    facts = {"version": version, "candidate_digest": meta["candidate_digest"], "files": len(files)}
+    return workplace.keep_object(partition, answer, inputs, Outcome("", facts=facts, checks=checks))
+
+
+def staging(workplace: Workplace, product: str) -> Path:
+    """Folder of the files that wait to be published; restricted until they are."""
+    return workplace.settings.zone("candidate") / "files" / product
+
+
+def is_current(workplace: Workplace, product: str) -> bool:
+    """Whether every part of the candidate is still up to date, so that only the release needs a look."""
+    spec = spec_of(workplace, product)
+    if workplace.kept(cohort_partition(spec), _cohort_inputs(workplace, spec)) is None:
+        return False
+    dossier_at = candidate_partition("dossier", product)
+    manifest = workplace.lake.manifest(dossier_at)
+    if manifest is None or any(workplace.lake.manifest(candidate_partition(n, product)) is None for n in _PARTS):
+        return False
+    return workplace.kept(dossier_at, _dossier_inputs(workplace, product)) is not None and _inputs_hold(workplace, spec)
+
+
+def _inputs_hold(workplace: Workplace, spec: ProductSpec) -> bool:
+    """Whether each part was made from what is there now."""
+    cohort = workplace.manifest(cohort_partition(spec)).digest
+    study = workplace.lake.manifest(_study_partition(spec))
+    table = workplace.manifest(candidate_partition("table", spec.id))
+    config = workplace.config_digest
+    if study is None or study.inputs.get("cohort") != cohort or table.inputs.get("cohort") != cohort:
+        return False
+    return (
+        study.inputs.get("study") == config(f"products/{spec.cohort_product}/study.yaml")
+        and table.inputs.get("privacy") == config(f"products/{spec.id}/privacy.yaml")
+        and workplace.lake.manifest(candidate_partition("study", spec.id)).inputs.get("study") == study.digest  # type: ignore[union-attr]
+    )

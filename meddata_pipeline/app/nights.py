@@ -1,0 +1,492 @@
+"""A hospital's night: look at the landing folder, ingest, gather what is known of persons, de-identify.
+
+What belongs here: the steps per hospital and day, what each depends on, and the balances they must keep. What does not:
+how a file is read (ingest), how an identifier is found (privacy), products. Every step is a pure function of its inputs
+and keeps their digests, so that running it again is free and a killed run can be run again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from meddata_pipeline.app.outcome import Check, Outcome
+from meddata_pipeline.app.workplace import Workplace
+from meddata_pipeline.core.balance import Balance
+from meddata_pipeline.core.canonical import combined_digest, digest_of
+from meddata_pipeline.core.errors import BadInput, Refused
+from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.storage.lake import Partition, table_digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from meddata_pipeline.ingest.api import IngestResult
+    from meddata_pipeline.ingest.exclusions import Register
+    from meddata_pipeline.ingest.landing import Delivery
+    from meddata_pipeline.privacy.identities import Identities
+
+#: Kinds that are de-identified; the staff roster is known to identities only.
+DEID_KINDS = tuple(kind for kind in kinds() if kind != "staff")
+#: Kinds with free text.
+TEXT_KINDS = tuple(kind for kind in DEID_KINDS if kinds()[kind].names("text"))
+
+_QUARANTINE = "quarantine"
+_SPANS = "spans"
+#: Share of quarantined rows above which a delivery is worth a look; it does not stop the night.
+_QUARANTINE_WARNING = 0.05
+
+_VOCABULARY = ("vocabulary/units.yaml", "vocabulary/excluded_groups.yaml")
+
+
+# -- landing -----------------------------------------------------------------------------------------------------------
+
+
+def find(workplace: Workplace, hospital: str, day: str) -> Delivery:
+    """The delivery of a hospital and day.
+
+    Raises:
+        BadInput: there is no such folder.
+    """
+    from meddata_pipeline.ingest import landing
+
+    folder = workplace.landing / hospital / day
+    if not folder.is_dir():
+        raise BadInput("There is no such delivery in the landing folder", where=f"{hospital}/{day}")
+    return landing.delivery(hospital, day, folder)
+
+
+def look(
+    workplace: Workplace, seen: Mapping[str, list[str]]
+) -> tuple[list[tuple[str, str, str]], dict[str, list[str]]]:
+    """Look at the landing folder for deliveries that have become complete since the last look.
+
+    Args:
+        workplace: where.
+        seen: what the last look returned: per delivery its fingerprint (sizes and times), then the one last started.
+
+    Returns:
+        Deliveries ready to start, as hospital, day and fingerprint; and what to hand to the next look.
+    """
+    from meddata_pipeline.ingest import landing
+
+    ready: list[tuple[str, str, str]] = []
+    looks: dict[str, list[str]] = {}
+    known = set(workplace.config.hospitals())
+    for delivery in landing.scan(workplace.landing) if workplace.landing.is_dir() else []:
+        if delivery.hospital not in known:
+            continue
+        name = f"{delivery.hospital}|{delivery.day}"
+        before, started = seen.get(name, ["", ""])
+        now = digest_of({"files": delivery.fingerprint()})[:16]
+        if (delivery.complete or now == before) and now != started:
+            ready.append((delivery.hospital, delivery.day, now))
+            started = now
+        looks[name] = [now, started]
+    return ready, looks
+
+
+def deliver(workplace: Workplace, hospital: str, day: str) -> Outcome:
+    """Look at one delivery: how many files, their digests, whether they agree with the sender's manifest."""
+    delivery = find(workplace, hospital, day)
+    files = [{"file": delivery.public_name(f), "bytes": f.size} for f in delivery.files]
+    facts = {"files": len(files), "bytes": sum(f.size for f in delivery.files), "listed": files}
+    check = Check("files_agree", bool(files), "error", "empty-delivery", "" if files else "The delivery holds no file")
+    return Outcome(digest=delivery.digest, facts=facts, checks=(check,))
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def records_partition(kind: str, hospital: str, day: str) -> Partition:
+    """Partition of one kind's records."""
+    return Partition("records", kind, (hospital, day))
+
+
+def _quarantine_partition(hospital: str, day: str) -> Partition:
+    return Partition("quarantine", "rows", (hospital, day))
+
+
+def ingest_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str]:
+    """What a day's records are computed from."""
+    return {
+        "delivery": find(workplace, hospital, day).digest,
+        "profile": workplace.config_digest(f"hospitals/{hospital}.yaml", *_VOCABULARY),
+    }
+
+
+def ingested(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome] | None:
+    """The outcomes of an ingest that is still up to date, else None."""
+    inputs = ingest_inputs(workplace, hospital, day)
+    return _all_kept(workplace, _records_partitions(hospital, day), inputs)
+
+
+def _records_partitions(hospital: str, day: str) -> dict[str, Partition]:
+    partitions = {kind: records_partition(kind, hospital, day) for kind in kinds()}
+    return {**partitions, _QUARANTINE: _quarantine_partition(hospital, day)}
+
+
+def _all_kept(
+    workplace: Workplace, partitions: Mapping[str, Partition], inputs: Mapping[str, str]
+) -> dict[str, Outcome] | None:
+    kept = {name: workplace.kept(partition, inputs) for name, partition in partitions.items()}
+    found = {name: outcome for name, outcome in kept.items() if outcome is not None}
+    return found if len(found) == len(partitions) else None
+
+
+def ingest(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
+    """Ingest one delivery into one table per kind and the quarantine.
+
+    Returns:
+        An outcome per kind, and one under ``quarantine`` that carries the balance of all source rows.
+    """
+    from meddata_pipeline.ingest.api import ingest_delivery
+    from meddata_pipeline.ingest.profile import load_profile
+
+    inputs = ingest_inputs(workplace, hospital, day)
+    partitions = _records_partitions(hospital, day)
+    if (kept := _all_kept(workplace, partitions, inputs)) is not None:
+        return kept
+    profile = load_profile(workplace.config, hospital)
+    key = workplace.keyring.derive("register")
+    result = ingest_delivery(find(workplace, hospital, day), profile, workplace.config, key=key)
+    outcomes = {}
+    for kind, table in result.tables.items():
+        checks = (_columns_agree(table),) if kind == "patient" else ()
+        outcomes[kind] = workplace.keep(partitions[kind], table, inputs, Outcome("", checks=checks))
+    for kind in kinds():
+        if kind not in outcomes:
+            outcomes[kind] = workplace.keep(partitions[kind], _empty(kind), inputs, _no_rows(kind))
+    _keep_register(workplace, hospital, day, result)
+    # Last, since it carries the balance: a killed ingest is seen as not done.
+    outcomes[_QUARANTINE] = workplace.keep(partitions[_QUARANTINE], result.quarantine, inputs, _balance(result))
+    return outcomes
+
+
+def _empty(kind: str) -> pa.Table:
+    from meddata_pipeline.core.tables import arrow_schema
+
+    return arrow_schema(kind).empty_table()
+
+
+def _no_rows(kind: str) -> Outcome:
+    checks = (Check("columns_agree", True, detail="no rows"),) if kind == "patient" else ()
+    return Outcome("", checks=checks)
+
+
+def _columns_agree(patients: pa.Table) -> Check:
+    """Whether columns that the profile calls harmless hold identifiers after all."""
+    from meddata_pipeline.privacy.columns import disagreements
+
+    declared = {c.name: c.sensitivity for c in kinds()["patient"].columns}
+    found = disagreements(patients.select(list(declared)), declared)
+    detail = "; ".join(f"{r.where}: {r.detail}" for r in found)
+    return Check("columns_agree", not found, "error", "column-disagrees", detail)
+
+
+def _balance(result: IngestResult) -> Outcome:
+    """The outcome of the quarantine: balance per file, reasons, withheld columns; names and values left out."""
+    quarantined: Counter[str] = Counter()
+    excluded: Counter[str] = Counter()
+    exact = True
+    for balance in result.balance:
+        quarantined.update(balance.quarantined)
+        excluded.update(balance.excluded)
+        try:
+            balance.check()
+        except Refused:
+            exact = False
+    rows_in = sum(b.rows_in for b in result.balance)
+    mapped = sum(b.mapped for b in result.balance)
+    rejected = sum(quarantined.values())
+    exact = exact and rows_in == mapped + rejected
+    share = rejected / rows_in if rows_in else 0.0
+    facts: dict[str, Any] = {
+        "rows_in": rows_in,
+        "rows_mapped": mapped,
+        "rows_quarantined": rejected,
+        "rows_recorded": sum(b.recorded for b in result.balance),
+        "quarantined": dict(sorted(quarantined.items())),
+        "excluded": dict(sorted(excluded.items())),
+        "balance": [b.as_dict() for b in result.balance],
+        "withheld": [w.as_public() for w in result.withheld],
+        "flags": dict(result.flags),
+    }
+    checks = (
+        Check("row_balance", exact, "error", "row-balance", f"{rows_in} rows in, {mapped} mapped, {rejected} quarantined"),
+        Check(
+            "quarantined_share",
+            share <= _QUARANTINE_WARNING,
+            "warning",
+            "many-quarantined",
+            f"{share:.1%} of the rows are in quarantine",
+        ),
+    )
+    from meddata_pipeline.render.figures import bars
+
+    figures = {}
+    if quarantined:
+        names = sorted(quarantined, key=lambda n: (-quarantined[n], n))
+        figures["quarantine"] = bars(names, [quarantined[n] for n in names], title="隔离原因 Reasons of quarantine")
+    return Outcome("", facts=facts, checks=checks, figures=figures)
+
+
+# -- the register of people who must not be in -------------------------------------------------------------------------
+
+
+def _register_partition(hospital: str, day: str) -> Partition:
+    return Partition("optout", "register", (hospital, day))
+
+
+def _keep_register(workplace: Workplace, hospital: str, day: str, result: IngestResult) -> None:
+    from meddata_pipeline.ingest.exclusions import Register
+
+    register = Register(hospital, frozenset(result.exclusions), ())
+    workplace.keep_object(
+        _register_partition(hospital, day), {"register": register.union().to_json()}, {}, Outcome("", len(register))
+    )
+
+
+def register_of(workplace: Workplace, hospital: str) -> Register:
+    """Everybody who must not be in, over all days of a hospital."""
+    from meddata_pipeline.ingest.exclusions import Register
+
+    whole = Register(hospital)
+    for partition in workplace.lake.partitions("optout", "register"):
+        if partition.keys[0] == hospital:
+            whole = whole.union(Register.from_json(workplace.load_object(partition)["register"]))
+    return whole
+
+
+def _register_digest(workplace: Workplace, hospital: str) -> str:
+    """Digest of the union: a replayed day that excludes nobody new changes nothing."""
+    register = register_of(workplace, hospital)
+    return digest_of({"register": register.to_json()})
+
+
+# -- identities --------------------------------------------------------------------------------------------------------
+
+
+def _persons_partition(hospital: str) -> Partition:
+    return Partition("identities", "persons", (hospital,))
+
+
+def _records_of(workplace: Workplace, hospital: str, kind: str) -> list[Partition]:
+    return [p for p in workplace.lake.partitions("records", kind) if p.keys[0] == hospital]
+
+
+def _identity_columns(kind: str) -> list[str]:
+    table = kinds()[kind]
+    if kind in ("patient", "staff"):
+        return [*table.names(), "hospital", "day", "source_row", "record_key", "deleted"]
+    return [*table.names("staff"), "day"]
+
+
+def _identity_kinds() -> list[str]:
+    return [kind for kind in kinds() if kind in ("patient", "staff") or kinds()[kind].names("staff")]
+
+
+def identify_inputs(workplace: Workplace, hospital: str) -> dict[str, str]:
+    """What a hospital's identities are computed from."""
+    lake = workplace.lake
+    return {kind: lake.combined(_records_of(workplace, hospital, kind)) for kind in _identity_kinds()}
+
+
+def identified(workplace: Workplace, hospital: str) -> Outcome | None:
+    """The outcome of identities that are still up to date, else None."""
+    return workplace.kept(_persons_partition(hospital), identify_inputs(workplace, hospital))
+
+
+def identify(workplace: Workplace, hospital: str) -> Outcome:
+    """Gather what is known of each person of a hospital, over all days, and its staff roster."""
+    from meddata_pipeline.privacy import identities
+
+    inputs = identify_inputs(workplace, hospital)
+    if (kept := workplace.kept(_persons_partition(hospital), inputs)) is not None:
+        return kept
+    records = {
+        kind: workplace.read_all(_records_of(workplace, hospital, kind), _identity_columns(kind))
+        for kind in _identity_kinds()
+        if _records_of(workplace, hospital, kind)
+    }
+    known = identities.build(records, workplace.keyring.derive("person"))
+    facts = {"persons": known.persons, "staff": len(known.staff(hospital))}
+    return workplace.keep(_persons_partition(hospital), known.table, inputs, Outcome("", facts=facts))
+
+
+def identities_of(workplace: Workplace, hospital: str) -> Identities:
+    """What is known of a hospital's persons."""
+    from meddata_pipeline.privacy.identities import Identities
+
+    return Identities(workplace.lake.read(_persons_partition(hospital)), workplace.keyring.derive("person"))
+
+
+# -- deid --------------------------------------------------------------------------------------------------------------
+
+
+def deid_partition(kind: str, hospital: str, day: str) -> Partition:
+    """Partition of one kind's de-identified rows."""
+    return Partition("deid", kind, (hospital, day))
+
+
+def _deid_partitions(hospital: str, day: str) -> dict[str, Partition]:
+    partitions = {kind: deid_partition(kind, hospital, day) for kind in DEID_KINDS}
+    return {**partitions, _SPANS: deid_partition(_SPANS, hospital, day)}
+
+
+@cache
+def _detector_version() -> str:
+    """Digest of the detector's rules, which are an input of every redacted note."""
+    from importlib import resources
+
+    folder = resources.files("meddata_pipeline.privacy.detect")
+    files = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith((".yaml", ".py")))
+    return combined_digest(f"{name} {digest_of({'text': f.read_text(encoding='utf-8')})}" for name, f in files)
+
+
+def deid_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str]:
+    """What a day's de-identified tables are computed from: records, what is known of their persons, who must not be in.
+
+    Of the identities only the persons of this partition and the roster count: when others are added, it stays fresh.
+    """
+    lake = workplace.lake
+    return {
+        "records": lake.combined([records_partition(kind, hospital, day) for kind in DEID_KINDS]),
+        "identities": _known_digest(workplace, hospital, day),
+        "register": _register_digest(workplace, hospital),
+        "detector": _detector_version(),
+        "profile": workplace.config_digest(f"hospitals/{hospital}.yaml"),
+    }
+
+
+def _known_digest(workplace: Workplace, hospital: str, day: str) -> str:
+    """Digest of the roster and of what is known of the persons in a day's records."""
+    import pyarrow.compute as pc
+
+    known = workplace.lake.read(_persons_partition(hospital))
+    concerned = pc.is_in(known["patient_no"], value_set=_patients_of(workplace, hospital, day))
+    return table_digest(known.filter(pc.or_(pc.equal(known["kind"], "staff"), concerned)))
+
+
+def _patients_of(workplace: Workplace, hospital: str, day: str) -> pa.Array:
+    """Record numbers that occur in a day's records, each once, sorted."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = [
+        pc.unique(workplace.lake.read(records_partition(kind, hospital, day), ["patient_no"])["patient_no"])
+        for kind in DEID_KINDS
+    ]
+    whole = pc.drop_null(pc.unique(pa.chunked_array(found, pa.string())))
+    return whole.take(pc.sort_indices(whole))
+
+
+def deidentified(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome] | None:
+    """The outcomes of a de-identification that is still up to date, else None."""
+    if workplace.lake.manifest(_persons_partition(hospital)) is None:
+        return None
+    return _all_kept(workplace, _deid_partitions(hospital, day), deid_inputs(workplace, hospital, day))
+
+
+def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
+    """De-identify one day of a hospital: one outcome per kind, and one for the spans found in free text."""
+    import pyarrow as pa
+
+    from meddata_pipeline.ingest.exclusions import apply as apply_register
+    from meddata_pipeline.ingest.profile import load_profile
+    from meddata_pipeline.privacy import deid
+    from meddata_pipeline.privacy.detect.engine import Detector
+    from meddata_pipeline.privacy.text import residual
+
+    inputs = deid_inputs(workplace, hospital, day)
+    partitions = _deid_partitions(hospital, day)
+    if (kept := _all_kept(workplace, partitions, inputs)) is not None:
+        return kept
+    register_key, person_key = workplace.keyring.derive("register"), workplace.keyring.derive("person")
+    register = register_of(workplace, hospital)
+    known = identities_of(workplace, hospital)
+    profile = load_profile(workplace.config, hospital)
+    detector = Detector(roster=known.staff(hospital), id_patterns=profile.id_patterns)
+    outcomes: dict[str, Outcome] = {}
+    spans: list[pa.Table] = []
+    found_again = 0
+    off: list[str] = []
+    # The patient table last: it carries the check of all balances.
+    for kind in sorted(DEID_KINDS, key=lambda k: k == "patient"):
+        table, superseded = _latest_of_day(workplace, kind, hospital, day)
+        table, excluded = apply_register(table, register, register_key)
+        result = deid.deidentify(kind, table, known, person_key, detector)
+        rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
+        balance = Balance(
+            kind, rows_in, result.table.num_rows, excluded=excluded, merged={"superseded": superseded} if superseded else {}
+        )
+        if balance.difference:
+            off.append(kind)
+        if kind in TEXT_KINDS:
+            texts = {t for c in kinds()[kind].names("text") for t in pa.compute.unique(result.table[c]).to_pylist() if t}
+            found_again += residual(sorted(texts), detector)
+        spans.append(result.spans.append_column("kind", pa.array([kind] * result.spans.num_rows, pa.string())))
+        checks: tuple[Check, ...] = ()
+        if kind == "patient":
+            detail = f"{len(DEID_KINDS)} tables, not exact: {', '.join(off) or 'none'}"
+            checks = (Check("row_balance", not off, "error", "row-balance", detail),)
+        facts = {"balance": balance.as_dict(), "withheld_cells": dict(result.withheld)}
+        outcomes[kind] = workplace.keep(partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks))
+    outcomes[_SPANS] = workplace.keep(partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again))
+    return outcomes
+
+
+def _latest_of_day(workplace: Workplace, kind: str, hospital: str, day: str) -> tuple[pa.Table, int]:
+    """A day's records, each record once (a correction beats what it corrects), voided ones kept for other days.
+
+    Returns:
+        The rows, and how many were superseded within the day.
+    """
+    from meddata_pipeline.ingest.current import current_sql
+
+    table = workplace.lake.read(records_partition(kind, hospital, day))
+    with workplace.query() as con:
+        con.register("day_rows", table)
+        ordered = f"SELECT * FROM ({current_sql('day_rows', voided=True)}) ORDER BY source_table, source_file, source_row"  # noqa: S608
+        latest = con.sql(ordered).to_arrow_table().cast(table.schema)
+    return latest, table.num_rows - latest.num_rows
+
+
+def _spans(spans: list[pa.Table], residual: int) -> Outcome:
+    """The outcome of the span table: counts by entity and recognizer, and what a second pass still finds."""
+    from meddata_pipeline.render.figures import bars
+
+    by_entity: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    for table in spans:
+        for column, counter in (("entity", by_entity), ("source", by_source)):
+            counter.update({str(e["values"]): int(e["counts"]) for e in table[column].value_counts().to_pylist()})
+    check = Check(
+        "no_residual_identifiers",
+        residual == 0,
+        "error",
+        "residual-identifiers",
+        f"a second pass over the redacted text finds {residual}",
+    )
+    facts = {"found_by_entity": dict(sorted(by_entity.items())), "found_by_recognizer": dict(sorted(by_source.items()))}
+    names = sorted(by_entity, key=lambda n: (-by_entity[n], n))
+    figures = {}
+    if names:
+        figures["identifiers"] = bars(names, [by_entity[n] for n in names], title="自由文本中的标识 Identifiers in free text")
+    return Outcome("", facts=facts, checks=(check,), figures=figures)
+
+
+# -- what there is -----------------------------------------------------------------------------------------------------
+
+
+def days_with_records(workplace: Workplace, hospital: str) -> list[str]:
+    """Days whose ingest is complete (the quarantine is written last), sorted."""
+    found = workplace.lake.partitions("quarantine", "rows")
+    return [p.keys[1] for p in found if p.keys[0] == hospital]
+
+
+def has_records(workplace: Workplace, hospital: str) -> bool:
+    """Whether any day of the hospital has been ingested."""
+    return bool(days_with_records(workplace, hospital))

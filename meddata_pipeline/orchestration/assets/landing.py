@@ -1,0 +1,53 @@
+"""Assets landing and records: from files as they lie to typed tables, per hospital and day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import AssetDep, AssetsDefinition
+
+from meddata_pipeline.app import nights
+from meddata_pipeline.app.outcome import Outcome
+from meddata_pipeline.app.workplace import Workplace
+from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.orchestration.factory import layer, spec
+from meddata_pipeline.orchestration.partitions import DAY, HOSPITAL, deliveries
+
+
+def _keys(key: Any) -> tuple[str, str]:
+    return key.keys_by_dimension[HOSPITAL], key.keys_by_dimension[DAY]
+
+
+def _deliver(workplace: Workplace, key: Any) -> Mapping[str, Outcome]:
+    return {"landing_delivery": nights.deliver(workplace, *_keys(key))}
+
+
+def _ingest(workplace: Workplace, key: Any) -> Mapping[str, Outcome]:
+    return {f"records_{name}": outcome for name, outcome in nights.ingest(workplace, *_keys(key)).items()}
+
+
+def build() -> list[AssetsDefinition]:
+    """The assets of the layers landing and records."""
+    after = [AssetDep("landing_delivery")]
+    records = [
+        spec(f"records_{kind}", after, text="records", title={"zh": table.title.zh, "en": table.title.en})
+        for kind, table in kinds().items()
+    ]
+    return [
+        layer(
+            "landing_delivery",
+            [spec("landing_delivery")],
+            _deliver,
+            partitions=deliveries,
+            checks={"landing_delivery": ["files_agree"]},
+        ),
+        layer(
+            "records",
+            [*records, spec("records_quarantine", after)],
+            _ingest,
+            partitions=deliveries,
+            checks={"records_quarantine": ["row_balance", "quarantined_share"], "records_patient": ["columns_agree"]},
+            pool="ingest",
+        ),
+    ]
