@@ -1,0 +1,254 @@
+"""From records to the deid layer: ids become pseudonyms, names go, texts get placeholders, dates stay true.
+
+What belongs here: what happens to each column of one records table. What does not: opt-outs and excluded groups
+(ingest), writing to the lake, anything about a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meddata_pipeline.core.balance import Balance
+from meddata_pipeline.core.tables import arrow_type, kinds
+from meddata_pipeline.privacy.columns import ColumnScreen
+from meddata_pipeline.privacy.detect import Detector, Known, Span
+from meddata_pipeline.privacy.identities import Identities
+from meddata_pipeline.privacy.pseudonym import pseudonyms
+from meddata_pipeline.privacy.text import span_schema, to_placeholders
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows of one slice: bounds the memory that texts and spans take.
+SLICE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class DeidResult:
+    """One deid table with what stands beside it.
+
+    Attributes:
+        table: the de-identified rows, in the order of the records.
+        spans: the span table: ``row`` is the row's place in ``table`` (its column ``row``), ``column`` the column.
+        balance: rows in and out.
+        withheld: by column, how many values were withheld because they held an identifier.
+        found: by entity, how many spans were replaced.
+        sources: by recognizer, how many spans were replaced.
+    """
+
+    table: pa.Table
+    spans: pa.Table
+    balance: Balance
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    found: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """Counts for manifests and reports; no value of a patient."""
+        return {
+            "balance": self.balance.as_dict(),
+            "withheld": dict(self.withheld),
+            "spans": dict(self.found),
+            "sources": dict(self.sources),
+        }
+
+
+def deid_schema(kind: str) -> pa.Schema:
+    """Columns of a deid table: person_id, what is kept of the kind, and the reduced provenance.
+
+    ``row`` is the row's place in its partition; it orders rows of one delivery and joins the span table.
+    """
+    import pyarrow as pa
+
+    kept = [c for c in kinds()[kind].columns if c.sensitivity not in {"direct", "staff"}]
+    fields = [pa.field("person_id", pa.string())]
+    fields += [pa.field(c.name, arrow_type(c.type)) for c in kept]
+    fields += [
+        pa.field("hospital", pa.string()),
+        pa.field("day", pa.string()),
+        pa.field("record_key", pa.string()),
+        pa.field("deleted", pa.bool_()),
+        pa.field("row", pa.int64()),
+    ]
+    return pa.schema(fields)
+
+
+def deid_span_schema() -> pa.Schema:
+    """Columns of the span table of a deid table."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field("column", pa.string()), pa.field("person_id", pa.string()), *span_schema()])
+
+
+def deidentify_slices(
+    kind: str,
+    table: pa.Table,
+    identities: Identities,
+    key: bytes,
+    detector: Detector,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    slice_rows: int = SLICE_ROWS,
+) -> Iterator[DeidResult]:
+    """De-identify a records table slice by slice, in bounded memory.
+
+    Args:
+        kind: the table's kind.
+        table: records (``core.tables.arrow_schema``).
+        identities: of the table's hospitals.
+        key: the lake's key for pseudonyms.
+        detector: with the hospital's roster and number shapes.
+        progress: called after each slice with rows done and rows in all.
+        slice_rows: rows of one slice.
+
+    Yields:
+        Results whose ``row`` counts on through the slices.
+    """
+    screen = ColumnScreen(identities.all_names(), identities.staff())
+    total = table.num_rows
+    for start in range(0, total, slice_rows):
+        part = table.slice(start, slice_rows)
+        yield _one(kind, part, start, identities, key, detector, screen)
+        if progress is not None:
+            progress(start + part.num_rows, total)
+
+
+def deidentify(
+    kind: str,
+    table: pa.Table,
+    identities: Identities,
+    key: bytes,
+    detector: Detector,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> DeidResult:
+    """De-identify a whole records table; see ``deidentify_slices``."""
+    import pyarrow as pa
+
+    parts = list(deidentify_slices(kind, table, identities, key, detector, progress=progress))
+    tables = [part.table for part in parts] or [deid_schema(kind).empty_table()]
+    spans = [part.spans for part in parts] or [deid_span_schema().empty_table()]
+    out = pa.concat_tables(tables)
+    return DeidResult(
+        table=out,
+        spans=pa.concat_tables(spans),
+        balance=Balance(f"deid/{kind}", table.num_rows, out.num_rows).check(),
+        withheld=_sum(part.withheld for part in parts),
+        found=_sum(part.found for part in parts),
+        sources=_sum(part.sources for part in parts),
+    )
+
+
+def _sum(counts: Iterator[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for name, number in count.items():
+            total[name] = total.get(name, 0) + number
+    return dict(sorted(total.items()))
+
+
+def _one(
+    kind: str,
+    part: pa.Table,
+    first_row: int,
+    identities: Identities,
+    key: bytes,
+    detector: Detector,
+    screen: ColumnScreen,
+) -> DeidResult:
+    import pyarrow as pa
+
+    schema = deid_schema(kind)
+    spec = kinds()[kind]
+    hospitals = part["hospital"].to_pylist()
+    numbers = part["patient_no"].to_pylist() if "patient_no" in part.column_names else [None] * part.num_rows
+    person_ids = identities.person_ids(part["hospital"], pa.array(numbers, pa.string()))
+    known: list[Known | None] = [identities.known(h, n) for h, n in zip(hospitals, numbers, strict=True)]
+    columns: dict[str, Any] = {"person_id": person_ids}
+    spans: list[pa.Table] = []
+    withheld: dict[str, int] = {}
+    found: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    for column in spec.columns:
+        if column.name not in schema.names:
+            continue
+        if column.name not in part.column_names:
+            columns[column.name] = pa.nulls(part.num_rows, schema.field(column.name).type)
+            continue
+        values = part[column.name].combine_chunks()
+        if column.sensitivity == "link":
+            columns[column.name] = _link(key, part["hospital"], values, column.name)
+        elif column.sensitivity == "text":
+            texts, table = _texts(values, known, detector, key, _own_numbers(part, spec.names("link")))
+            columns[column.name] = texts
+            spans.append(_locate(table, column.name, first_row, person_ids))
+            for name, counts in (("entity", found), ("source", sources)):
+                for entry in table[name].value_counts().to_pylist():
+                    counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+        elif column.type == "text":
+            columns[column.name], count = screen.withhold(values, known)
+            if count:
+                withheld[column.name] = count
+        else:
+            columns[column.name] = values
+    columns["hospital"] = part["hospital"]
+    columns["day"] = part["day"]
+    columns["record_key"] = _link(key, part["hospital"], part["record_key"].combine_chunks(), "record_key")
+    columns["deleted"] = part["deleted"]
+    columns["row"] = pa.array(range(first_row, first_row + part.num_rows), pa.int64())
+    return DeidResult(
+        table=pa.table({name: columns[name] for name in schema.names}, schema=schema),
+        spans=pa.concat_tables(spans) if spans else deid_span_schema().empty_table(),
+        balance=Balance(f"deid/{kind}", part.num_rows, part.num_rows),
+        withheld=withheld,
+        found=found,
+        sources=sources,
+    )
+
+
+def _link(key: bytes, hospitals: pa.ChunkedArray, values: pa.Array, label: str) -> pa.Array:
+    """Pseudonyms of link ids; two hospitals may use the same numbers, so the hospital is a part of the value."""
+    import pyarrow.compute as pc
+
+    return pseudonyms(key, pc.binary_join_element_wise(hospitals.combine_chunks(), values, "|"), label)
+
+
+def _own_numbers(part: pa.Table, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """For each row the numbers that it carries itself (visit, specimen, note): its text may repeat them."""
+    present = [part[name].to_pylist() for name in names if name in part.column_names]
+    return [tuple(v for v in row if v) for row in zip(*present, strict=True)] if present else [()] * part.num_rows
+
+
+def _texts(
+    values: pa.Array,
+    known: Sequence[Known | None],
+    detector: Detector,
+    key: bytes,
+    own_numbers: Sequence[tuple[str, ...]],
+) -> tuple[pa.Array, pa.Table]:
+    """Texts with placeholders; null stays null."""
+    import pyarrow as pa
+
+    given = values.to_pylist()
+    present = [i for i, text in enumerate(given) if text]
+    texts = [given[i] for i in present]
+    spans: list[list[Span]] = detector.analyze(texts, [known[i] for i in present], [own_numbers[i] for i in present])
+    replaced, table = to_placeholders(texts, spans, key=key)
+    out = list(given)
+    for i, text in zip(present, replaced, strict=True):
+        out[i] = text
+    rows = pa.array(present, pa.int64()).take(table["row"].combine_chunks())
+    return pa.array(out, pa.string()), table.set_column(0, "row", rows)
+
+
+def _locate(table: pa.Table, column: str, first_row: int, person_ids: pa.Array) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = table["row"].combine_chunks()
+    located = table.set_column(0, "row", pc.add(rows, first_row))
+    located = located.add_column(0, "column", pa.array([column] * table.num_rows, pa.string()))
+    located = located.add_column(1, "person_id", person_ids.take(rows))
+    return located.select(deid_span_schema().names).cast(deid_span_schema())

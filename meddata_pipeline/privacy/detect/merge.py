@@ -1,0 +1,138 @@
+"""From overlapping findings to spans that do not overlap, by priority and evidence, not by length.
+
+What belongs here: the order among findings. What does not: the figures; priorities and thresholds stand in
+entities.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.privacy.detect.types import ENTITIES, Span
+
+
+@dataclass(frozen=True)
+class MergeRules:
+    """Priorities and thresholds.
+
+    Attributes:
+        priority: by entity; the higher one wins.
+        threshold: by entity; the least score that counts.
+        known_priority: of what was known beforehand.
+        repeat_score: of a repetition of something found elsewhere in the same text.
+    """
+
+    priority: dict[str, int]
+    threshold: dict[str, float]
+    known_priority: int
+    repeat_score: float
+
+    def of(self, span: Span) -> int:
+        """The priority of a span."""
+        if span.source.startswith(("known/", "roster")):
+            return self.known_priority
+        return self.priority[span.entity]
+
+
+@cache
+def default_rules() -> MergeRules:
+    """The rules of the shipped entities.yaml."""
+    source = resources.files("meddata_pipeline.privacy.detect").joinpath("entities.yaml").read_text(encoding="utf-8")
+    return parse_rules(yaml.safe_load(source))
+
+
+def parse_rules(raw: dict[str, Any]) -> MergeRules:
+    """Read the mapping of entities.yaml.
+
+    Raises:
+        ConfigError: an entity is missing or unknown, or a figure is out of range.
+    """
+    entities = raw.get("entities")
+    if not isinstance(entities, dict) or set(entities) != set(ENTITIES):
+        raise ConfigError("entities.yaml does not name exactly the known entities", where="entities")
+    for name, entry in entities.items():
+        if not isinstance(entry.get("priority"), int) or not 0 <= float(entry.get("threshold", -1)) <= 1:
+            raise ConfigError("entities.yaml has a wrong priority or threshold", where=name)
+    return MergeRules(
+        priority={name: entry["priority"] for name, entry in entities.items()},
+        threshold={name: float(entry["threshold"]) for name, entry in entities.items()},
+        known_priority=int(raw["known_priority"]),
+        repeat_score=float(raw["repeat_score"]),
+    )
+
+
+def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
+    """Spans in the order of the text, without overlaps.
+
+    Findings of one entity that overlap become one, from the first start to the last end, unless one of them was known
+    beforehand. Of different entities the higher priority keeps its place; of the other what is not covered stays
+    masked.
+
+    Args:
+        text: the text of the offsets.
+        found: findings in any order.
+        rules: priorities and thresholds.
+
+    Returns:
+        The spans, sorted by start.
+    """
+    strong = [span for span in found if span.score >= rules.threshold[span.entity]]
+    if len(strong) < 2:
+        return strong
+    strong.sort(key=lambda s: (-rules.of(s), -s.score, s.start - s.end, s.start, s.source))
+    taken: list[Span] = []
+    for span in strong:
+        _place(text, span, taken)
+    taken.sort()
+    return _join(taken)
+
+
+def _place(text: str, span: Span, taken: list[Span]) -> None:
+    """Add to ``taken`` what of the span is not covered yet."""
+    pieces = [(span.start, span.end)]
+    for other in taken:
+        if other.start < span.end and span.start < other.end:
+            remaining: list[tuple[int, int]] = []
+            for start, end in pieces:
+                if other.end <= start or end <= other.start:
+                    remaining.append((start, end))
+                    continue
+                if start < other.start:
+                    remaining.append((start, other.start))
+                if other.end < end:
+                    remaining.append((other.end, end))
+            pieces = remaining
+            if not pieces:
+                return
+    if pieces == [(span.start, span.end)]:
+        taken.append(span)
+        return
+    for start, end in pieces:
+        # Punctuation that is left over between two findings identifies nobody.
+        while start < end and not text[start].isalnum():
+            start += 1
+        while start < end and not text[end - 1].isalnum():
+            end -= 1
+        if start < end:
+            taken.append(span._replace(start=start, end=end))
+
+
+def _join(spans: list[Span]) -> list[Span]:
+    """Put touching pieces of one entity together where one of them is the rest of the other."""
+    joined: list[Span] = []
+    for span in spans:
+        last = joined[-1] if joined else None
+        if last is not None and last.end == span.start and last.entity == span.entity:
+            keep = last if last.score >= span.score else span
+            source = last.source if last.source.startswith(("known/", "roster")) else keep.source
+            joined[-1] = Span(last.start, span.end, last.entity, keep.score, source)
+        else:
+            joined.append(span)
+    return joined

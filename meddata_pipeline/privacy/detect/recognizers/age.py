@@ -1,0 +1,40 @@
+"""Ages over 89: few people have them, so they identify. 90+ and ≥90, which the project itself writes, are no hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.types import Hit
+
+_NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
+_CHINESE = compiled(rf"{_NUMBER}(?<![0-9.≥>]..)(?<![0-9.≥>]1[0-3][0-9]) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
+_SPELLED = compiled(
+    r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)(?:"
+    r"余|多|有余)?(?:周岁|岁)(?!以上|及以上)"
+)
+_LABEL = compiled(rf"(?:年龄|Age|age|AGE)[: ]{{0,2}}({_NUMBER})(?![0-9.+%])")
+_ENGLISH = compiled(
+    rf"{_NUMBER}(?<![0-9.≥>]..)(?![0-9+])(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)"
+    r"(?![a-z])|[ \-]year-old)"
+)
+_ENGLISH_WORD = compiled(rf"(?:aged|age of) ({_NUMBER})(?![0-9.+%])")
+
+
+class AgeRule(Rule):
+    """Ages over 89."""
+
+    name = "age-over-89"
+    entities = ("AGE",)
+
+    def find(self, text: str) -> Iterator[Hit]:
+        """Hits of 0.95."""
+        if "岁" in text:
+            for pattern in (_CHINESE, _SPELLED):
+                for match in pattern.finditer(text):
+                    yield Hit(match.start(), match.end(), "AGE", 0.95)
+        for pattern in (_LABEL, _ENGLISH_WORD):
+            for match in pattern.finditer(text):
+                yield Hit(match.start(1), match.end(1), "AGE", 0.9)
+        for match in _ENGLISH.finditer(text):
+            yield Hit(match.start(), match.end(), "AGE", 0.95)
