@@ -14,10 +14,28 @@ from meddata_pipeline.privacy.tabular import anonymize
 from meddata_pipeline.privacy.tabular.verify import verify
 from meddata_pipeline_tests.shared import shared
 
-COHORT = (
-    "person_id hospital age sex index_month smoking bmi diabetes caries periodontitis antibiotics crp il6 nlr ln_crp crp_sd "
-    "pulpitis teeth follow_up variant_carrier"
-).split()
+COHORT = [
+    "person_id",
+    "hospital",
+    "age",
+    "sex",
+    "index_month",
+    "smoking",
+    "bmi",
+    "diabetes",
+    "caries",
+    "periodontitis",
+    "antibiotics",
+    "crp",
+    "il6",
+    "nlr",
+    "ln_crp",
+    "crp_sd",
+    "pulpitis",
+    "teeth",
+    "follow_up",
+    "variant_carrier",
+]
 
 
 def cohort(rows: int = 1600, seed: int = 3) -> pd.DataFrame:
@@ -36,11 +54,11 @@ def cohort(rows: int = 1600, seed: int = 3) -> pd.DataFrame:
         "nlr": np.round(rng.uniform(1, 5, rows), 3),
         "ln_crp": np.round(np.log(crp), 3),
         "crp_sd": np.round(np.log(crp) / 0.8, 3),
-        "teeth": rng.integers(0, 4, rows),
         "follow_up": rng.choice(["healed", "improving", "failed", "none"], rows),
         "variant_carrier": np.where(rng.random(rows) < 0.2, rng.integers(0, 2, rows).astype(float), np.nan),
     }
-    flags = {name: rng.integers(0, 2, rows) for name in COHORT if name not in table}
+    flags = {name: rng.integers(0, 2, rows) for name in COHORT if name not in {*table, "teeth"}}
+    flags["teeth"] = flags["pulpitis"] * rng.integers(1, 4, rows)
     return pd.DataFrame({**table, **flags})[COHORT]
 
 
