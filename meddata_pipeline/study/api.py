@@ -6,7 +6,9 @@ Belongs here: running every analysis of a study. Does not belong here: formulas 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -39,6 +41,27 @@ class Associations:
     tables: list[CountTable] = field(default_factory=list)
     groups: dict[str, dict[str, int]] = field(default_factory=dict)
     exposure_terms: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Associations:
+        """Read what `as_dict` wrote."""
+        tables = [
+            CountTable(
+                name=table["name"],
+                counts=tuple(tuple(line) for line in table["counts"]),
+                ids=tuple(tuple(tuple(cell) for cell in line) for line in table["ids"]),
+                zero_is_safe=tuple(table["zero_is_safe"]),
+                dependents=tuple(table["dependents"]),
+                n_dependents=tuple(table["n_dependents"]),
+            )
+            for table in raw["tables"]
+        ]
+        cells = {i: tuple(counts) for i, counts in raw["cells"].items()}
+        return cls(**{**raw, "tables": tables, "cells": cells})
 
 
 def measure(frame: pd.DataFrame, spec: StudySpec) -> Associations:

@@ -8,7 +8,7 @@ zone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -207,9 +207,9 @@ class CohortSpec(BaseModel):
             raise ValueError(f"unit {self.unit[:20]!r} is not supported; the only unit is person")
         if self.population not in kinds():
             raise ValueError("population names no kind of table")
-        ids = ["index", *(rule.id for rule in self.eligibility)]
+        ids = ["population", "index", *(rule.id for rule in self.eligibility)]
         if len(set(ids)) < len(ids):
-            raise ValueError("two steps of eligibility have the same id (index is taken)")
+            raise ValueError("two steps of eligibility have the same id (population and index are taken)")
         late = self.deferred()
         for name, source in self.variables.items():
             counts = source.window is not None or source.index in ("date", "month") or source.age is not None
@@ -242,13 +242,17 @@ class CohortSpec(BaseModel):
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One step of the flow of exclusions; n_before = excluded + n_after, in persons."""
+    """One step of the flow of exclusions; n_before = excluded + n_after, in persons. The first one excludes nobody."""
 
     id: str
     title: Text
     n_before: int
     excluded: int
     n_after: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The step as plain JSON."""
+        return asdict(self) | {"title": self.title.model_dump()}
 
 
 @dataclass(frozen=True)
@@ -303,7 +307,7 @@ def build(con: duckdb.DuckDBPyConnection, spec: CohortSpec, *, as_of: date) -> C
 
     Args:
         con: connection with the current restricted tables as views named by kind (person_id, hospital, the kind's
-            columns, record_key); a kind that no hospital delivers may be absent.
+            columns); a kind that no hospital delivers may be absent.
         spec: the cohort.
         as_of: events after this day are not looked at.
 
@@ -378,7 +382,7 @@ class _Builder:
                 found = (
                     f"SELECT e.person_id, e.{day} AS index_date, e.hospital FROM {spec.index.event} e "  # noqa: S608
                     f"WHERE e.{day} IS NOT NULL AND e.{day} <= ?{codes}{negated} QUALIFY row_number() OVER "
-                    f"(PARTITION BY e.person_id ORDER BY e.{day} {order}, e.hospital, e.record_key) = 1"
+                    f"(PARTITION BY e.person_id ORDER BY e.{day} {order}, e.hospital) = 1"
                 )
                 parameters = [self.as_of, *parameters]
             con.execute(
@@ -403,6 +407,7 @@ class _Builder:
             after = int(kept.sum())
             flow.append(FlowStep(name, title, before, before - after, after))
 
+        step("population", self.spec.population_title, kept)
         step("index", self.spec.index_title, has_index)
         for rule in self.spec.eligibility:
             values = np.broadcast_to(self.evaluate(parse(rule.keep)), (self.size,))
@@ -464,7 +469,7 @@ class _Builder:
         return (
             f"SELECT b.pid, e.{source.patient} AS value FROM patient e JOIN cohort_base b USING (person_id) "  # noqa: S608
             f"WHERE e.{source.patient} IS NOT NULL QUALIFY row_number() OVER (PARTITION BY b.pid "
-            "ORDER BY (e.hospital = b.hospital) DESC, e.hospital, e.record_key) = 1"
+            f"ORDER BY (e.hospital = b.hospital) DESC, e.hospital, e.{source.patient}) = 1"
         ), []
 
     def _age(self, source: Source) -> tuple[str, list[Any]]:
@@ -507,7 +512,7 @@ class _Builder:
         query = (
             f"SELECT b.pid, {value} AS value FROM {kind} e JOIN cohort_base b USING (person_id) "  # noqa: S608
             f"WHERE {where}{timing} QUALIFY row_number() OVER (PARTITION BY b.pid ORDER BY {order}, {prefer}"
-            "(e.hospital = b.hospital) DESC, e.hospital, e.record_key) = 1"
+            f"(e.hospital = b.hospital) DESC, e.hospital, {value}) = 1"
         )
         return query, [*parameters, *window]
 

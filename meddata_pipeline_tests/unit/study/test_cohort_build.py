@@ -160,7 +160,10 @@ def test_one_row_a_person_though_two_hospitals_know_them(con: Any) -> None:
         ],
     )
     assert cohort.frame.values.tolist() == [["p1", "hospital-b", "M", date(2024, 3, 1)]]
-    assert [(s.id, s.n_before, s.excluded, s.n_after) for s in cohort.flow] == [("index", 2, 1, 1)]
+    assert [(s.id, s.n_before, s.excluded, s.n_after) for s in cohort.flow] == [
+        ("population", 2, 0, 2),
+        ("index", 2, 1, 1),
+    ]
 
 
 def test_carriers_tested_and_untested_and_latest_follow_up(con: Any) -> None:
@@ -251,7 +254,12 @@ def test_no_index_no_dates(con: Any) -> None:
     cohort = build(con, spec, as_of=AS_OF)
     assert cohort.frame["person_id"].tolist() == ["b2"]
     assert cohort.frame[names].iloc[0].tolist() == [1] * 10
-    assert {s.id: s.excluded for s in cohort.flow} == {"index": 0, "outcome-known": 1, "exposure-known": 0}
+    assert {s.id: s.excluded for s in cohort.flow} == {
+        "population": 0,
+        "index": 0,
+        "outcome-known": 1,
+        "exposure-known": 0,
+    }
 
 
 @pytest.mark.parametrize(
