@@ -300,7 +300,7 @@ class _Reading:
 
     def finish(self, people: People) -> tuple[dict[str, pa.Table], dict[str, int]]:
         """Remove duplicates and people who must leave; add the provenance."""
-        reason_by = {kind: people.reason_by(kind) for kind in SPELLING}
+        reason_of = people.reason_of()
         made: dict[str, list[pa.Table]] = {kind: [] for kind in self.profile.kinds()}
         flags: Counter[str] = Counter()
         for name, table in self.profile.tables.items():
@@ -308,7 +308,7 @@ class _Reading:
             if main is None:
                 continue
             main, gone = self._without_duplicates(name, table, main)
-            main, left = self._without_people(main, reason_by, table.kind, count=True)
+            main, left = self._without_people(main, reason_of, table.kind, count=True)
             gone = np.concatenate([gone, left])
             made[table.kind].append(self._finished(main, table.kind, name, table))
             del main
@@ -320,7 +320,7 @@ class _Reading:
                     further = further.filter(pa.array(~np.isin(_places(further), gone)))
                 further, superseded = _latest(further)
                 flags["superseded"] += superseded
-                further, _ = self._without_people(further, reason_by, kind, count=False)
+                further, _ = self._without_people(further, reason_of, kind, count=False)
                 made[kind].append(self._finished(further, kind, name, table))
         tables = {
             kind: pa.concat_tables(parts) if parts else arrow_schema(kind).empty_table() for kind, parts in made.items()
@@ -364,13 +364,13 @@ class _Reading:
         return main.filter(pa.array(keep_mask)), _places(dropped)
 
     def _without_people(
-        self, table: pa.Table, reason_by: dict[str, dict[str, str]], kind: str, *, count: bool
+        self, table: pa.Table, reason_of: dict[str, Callable[[str], str | None]], kind: str, *, count: bool
     ) -> tuple[pa.Table, Any]:
         none = np.zeros(0, dtype=np.int64)
         if kind == "staff":  # the roster is no patient data; privacy needs it
             return table, none
         columns = {name: _column(table, name) for name in SPELLING if name in table.column_names}
-        names, at = drop_reasons(columns, table.num_rows, reason_by)
+        names, at = drop_reasons(columns, table.num_rows, reason_of)
         drop = at >= 0
         if not drop.any():
             return table, none

@@ -11,9 +11,11 @@ import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from meddata_pipeline.core.config import Config
@@ -208,26 +210,27 @@ class Evidence:
         for number, resident, mobile, birth in self._patients:
             key = norm.resident_id_key(resident or "")
             born = birth if birth is not None else norm.birth_date_of(key)
-            patients.append((norm.record_no_key(number), key, norm.mobile_key(mobile or ""), born))
+            valid = key if norm.is_resident_id(key) else ""
+            patients.append((norm.record_no_key(number), key, valid, norm.mobile_key(mobile or ""), born))
         for name, group in self.groups.items():
             if group.under_age is not None:
                 limit = group.under_age
                 reasons[name]["patient_no"] |= {
-                    number for number, _, _, born in patients if born is not None and age_on(born, self.day) < limit
+                    number for number, _, _, _, born in patients if born is not None and age_on(born, self.day) < limit
                 }
         # A person is all numbers that share a resident id. Lists and rosters reach the number through the patient's
         # row, and a number reaches the resident id, so that the same person's next number is known too.
         by_resident: dict[str, set[str]] = {}
-        for number, resident, _, _ in patients:
-            if norm.is_resident_id(resident):
+        for number, _, resident, _, _ in patients:
+            if resident:
                 by_resident.setdefault(resident, set()).add(number)
         for ids in reasons.values():
             numbers, residents = ids.setdefault("patient_no", set()), ids.setdefault("resident_id", set())
             mobiles = ids.setdefault("mobile", set())
             for known in (numbers, residents, mobiles):
                 known.discard("")
-            numbers.update(n for n, resident, mobile, _ in patients if resident in residents or mobile in mobiles)
-            residents.update(r for n, r, _, _ in patients if n in numbers and norm.is_resident_id(r))
+            numbers.update(n for n, r, _, m, _ in patients if r in residents or m in mobiles)
+            residents.update(valid for n, _, valid, _, _ in patients if valid and n in numbers)
             for resident in residents:
                 numbers.update(by_resident.get(resident, ()))
         visits: dict[str, set[str]] = {}
@@ -261,6 +264,15 @@ class People:
                 found.setdefault(value, reason)
         return found
 
+    def reason_of(self) -> dict[str, Callable[[str], str | None]]:
+        """Per id kind a function from an identifier in any spelling to the first reason that holds for it."""
+
+        def finder(kind: str) -> Callable[[str], str | None]:
+            known, spell = self.reason_by(kind), SPELLING[kind]
+            return cache(lambda text: known.get(spell(text)))
+
+        return {kind: finder(kind) for kind in SPELLING if self.reason_by(kind)}
+
     def identifiers(self) -> set[str]:
         """All identifiers, of any kind."""
         return {value for ids in self.reasons.values() for values in ids.values() for value in values if value}
@@ -277,8 +289,8 @@ class People:
 
 
 def drop_reasons(
-    columns: Mapping[str, Any], count: int, reason_by: Mapping[str, Mapping[str, str]]
-) -> tuple[list[str], Any]:
+    columns: Mapping[str, Any], count: int, reason_of: Mapping[str, Callable[[str], str | None]]
+) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Find the rows of people who must leave.
 
     A row is theirs if its patient_no, resident_id or mobile is; visit_no counts only where the row has no patient_no.
@@ -286,25 +298,29 @@ def drop_reasons(
     Args:
         columns: Arrow arrays by name; other names are ignored.
         count: number of rows.
-        reason_by: id kind → identifier as it stands in the column → reason.
+        reason_of: id kind → reason of an identifier, None if its person stays.
 
     Returns:
         Names of reasons, and per row the index of its reason (-1: the row stays).
     """
-    names = sorted({reason for known in reason_by.values() for reason in known.values()})
-    index = {name: number for number, name in enumerate(names)}
+    names: list[str] = []
     result = np.full(count, -1, dtype=np.int64)
     for kind in ("patient_no", "resident_id", "mobile", "visit_no"):
-        column, known = columns.get(kind), reason_by.get(kind)
-        if column is None or not known:
+        column, find = columns.get(kind), reason_of.get(kind)
+        if column is None or find is None:
+            continue
+        free = result < 0
+        number = columns.get("patient_no")
+        if kind == "visit_no" and number is not None:
+            free &= np.asarray(number.is_null())
+        if not free.any():
             continue
         uniques, at = encode(column)
-        spell = SPELLING[kind]
-        found = np.array([index.get(known.get(spell(text), ""), -1) for text in uniques] + [-1], dtype=np.int64)[at]
-        free = result < 0
-        if kind == "visit_no" and columns.get("patient_no") is not None:
-            free &= np.asarray(columns["patient_no"].is_null())
-        result[free] = found[free]
+        found = [find(text) for text in uniques]
+        names += sorted({reason for reason in found if reason is not None} - set(names))
+        index = {name: place for place, name in enumerate(names)}
+        places = np.array([-1 if reason is None else index[reason] for reason in found] + [-1], dtype=np.int64)[at]
+        result[free] = places[free]
     return names, result
 
 
@@ -431,16 +447,12 @@ def apply(table: pa.Table, register: Register, key: bytes) -> tuple[pa.Table, di
     if not len(register) or not table.num_rows or "staff_no" in table.column_names:
         return table, {}
     known = register.reason_by_hash()
-    reason_by = {}
-    columns = {}
-    for kind in ("patient_no", "resident_id", "mobile", "visit_no"):
-        if kind in table.column_names and known.get(kind):
-            columns[kind] = table.column(kind).combine_chunks()
-            values = columns[kind].unique().drop_null().to_pylist()
-            hashes = {SPELLING[kind](value): keyed_hash(key, register.hospital, kind, value) for value in values}
-            reason_by[kind] = {value: known[kind][h] for value, h in hashes.items() if h in known[kind]}
-    if "patient_no" in table.column_names:
-        columns.setdefault("patient_no", table.column("patient_no").combine_chunks())
-    names, at = drop_reasons(columns, table.num_rows, reason_by)
+
+    def finder(kind: str) -> Callable[[str], str | None]:
+        hashes = known[kind]
+        return lambda text: hashes.get(keyed_hash(key, register.hospital, kind, text))
+
+    columns = {kind: table.column(kind).combine_chunks() for kind in SPELLING if kind in table.column_names}
+    names, at = drop_reasons(columns, table.num_rows, {kind: finder(kind) for kind in known})
     counts = {name: int((at == number).sum()) for number, name in enumerate(names) if (at == number).any()}
     return table.filter(pa.array(at < 0)), counts

@@ -163,6 +163,8 @@ def resident_id_key(text: str) -> str:
     Source:
         GB 11643-1999; check digit by ISO 7064 MOD 11-2.
     """
+    if len(text) == 18 and text.isascii() and text.isalnum():
+        return text.upper()
     text = re.sub(r"[\s-]", "", fold(text)).upper()
     if re.fullmatch(r"\d{15}", text):
         body = text[:6] + "19" + text[6:]
@@ -172,7 +174,7 @@ def resident_id_key(text: str) -> str:
 
 def is_resident_id(text: str) -> bool:
     """Whether a text, as resident_id_key() gives it, is a resident id with its right check digit."""
-    if not re.fullmatch(r"\d{17}[\dX]", text):
+    if len(text) != 18 or not (text.isascii() and text[:17].isdigit()):
         return False
     return text[17] == "10X98765432"[sum(int(d) * w for d, w in zip(text[:17], _WEIGHTS, strict=True)) % 11]
 
@@ -186,6 +188,8 @@ def birth_date_of(resident_id: str) -> dt.date | None:
 
 def mobile_key(text: str) -> str:
     """One spelling of a mobile number: digits only, without the country's code."""
+    if len(text) == 11 and text.isascii() and text.isdigit():
+        return text
     digits = re.sub(r"\D", "", fold(text))
     if len(digits) > 11:
         digits = re.sub(r"^(?:00)?86(?=1\d{10}$)", "", digits)
@@ -194,7 +198,7 @@ def mobile_key(text: str) -> str:
 
 def record_no_key(text: str) -> str:
     """One spelling of a hospital's own number: ASCII, upper case, no white space."""
-    return re.sub(r"\s", "", fold(text)).upper()
+    return "".join(fold(text).split()).upper()
 
 
 # --- vocabularies ----------------------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ ERRORS = "meddata-mark"
 DELIMITERS = (",", "\t", ";", "|")
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 18
+#: So many non-ASCII bytes tell an encoding from another.
+_ENOUGH = 4000
+_NOT_ASCII = bytes(range(0x80, 0x100))
 #: Below this share of undecodable bytes among the non-ASCII ones a file is in an encoding, with damaged rows.
 _DAMAGED = 0.2
 #: A line longer than this is not a table; it would also have to be held in memory.
@@ -96,8 +99,15 @@ def _damage(path: Path, encoding: str, offset: int) -> float:
         sample = handle.read(_SAMPLE)
     cut = sample.rfind(b"\n")
     sample = sample[: cut + 1] if cut > 0 else sample
-    wide = sum(byte > 0x7F for byte in sample)
-    return sample.decode(encoding, ERRORS).count(MARK) / wide if wide else 0.0
+    wide = bad = 0
+    for line in sample.splitlines(keepends=True):
+        found = len(line) - len(line.translate(None, _NOT_ASCII))
+        if found:
+            wide += found
+            bad += line.decode(encoding, ERRORS).count(MARK)
+        if wide > _ENOUGH:
+            break
+    return bad / wide if wide else 0.0
 
 
 def _guess(path: Path) -> str | None:
@@ -112,9 +122,9 @@ def _wide_without_bom(head: bytes) -> str | None:
     """UTF-16 written without a mark shows itself by a zero in every other byte of its ASCII characters."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
     few = len(head) // 8
-    if odd > few and even <= odd // 8:
+    if odd > few and even <= odd // 3:
         return "utf-16-le"
-    if even > few and odd <= even // 8:
+    if even > few and odd <= even // 3:
         return "utf-16-be"
     return None
 

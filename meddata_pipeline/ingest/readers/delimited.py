@@ -24,7 +24,10 @@ from pyarrow import csv as arrow_csv
 from meddata_pipeline.ingest.readers.base import Batch, Part, Reject
 from meddata_pipeline.ingest.sniff import ERRORS, MARK, UnreadableFile, delimiter_of
 
-_BLOCK = 4 << 20
+#: Characters read at a time; small, so that one damaged byte sends few records the slow way.
+_BLOCK = 1 << 17
+#: Records handed over at a time.
+_BATCH = 40_000
 #: A quoted value may run over this many lines; a longer one is a quote that was never closed.
 _MOST_LINES = 1000
 _MOST_CHARACTERS = 4 << 20
@@ -38,7 +41,7 @@ class _Tape:
 
     def __init__(self, block: str, file: io.TextIOBase) -> None:
         # newline="" splits at \n, \r\n and \r only: U+2028 or a form feed inside a value does not end a line.
-        self._lines = io.StringIO(block, newline="")
+        self._lines = iter(io.StringIO(block, newline=""))
         self._file = file
         self._back: deque[str] = deque()
         self._held: list[str] = []
@@ -53,7 +56,7 @@ class _Tape:
         if self._back:
             line = self._back.popleft()
         else:
-            line = self._lines.readline()
+            line = next(self._lines, "")
             if not line and self._held:
                 line = self._file.readline()
             if not line:
@@ -74,11 +77,13 @@ class _Tape:
 def _careful(block: str, file: io.TextIOBase, delimiter: str) -> Iterator[_Record]:
     """Records with the reason why a record is damaged, None where it is not. Blank lines are no records."""
     tape = _Tape(block, file)
+    dirty = MARK in block or "\0" in block
     while True:
         try:
             for cells in csv.reader(tape, delimiter=delimiter, strict=True):
                 held = tape.take()
-                if any(MARK in line or "\0" in line for line in held):
+                # Lines behind the block have been seen by nobody yet.
+                if (dirty or len(held) > 1) and any(MARK in line or "\0" in line for line in held):
                     yield cells, "bad_encoding"
                 elif cells:
                     yield cells, None
@@ -162,6 +167,26 @@ def _batches(file: io.TextIOBase, width: int, delimiter: str, block_size: int, *
         yield Batch(_columns(records, width), np.array(numbers, dtype=np.int64), rejects)
 
 
+def _merged(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Batches of a size that makes working by column worthwhile."""
+    held: list[Batch] = []
+    size = 0
+    for batch in batches:
+        held.append(batch)
+        size += len(batch.rows) + len(batch.rejects)
+        if size >= _BATCH:
+            yield _concatenated(held)
+            held, size = [], 0
+    if held:
+        yield _concatenated(held)
+
+
+def _concatenated(batches: list[Batch]) -> Batch:
+    columns = [pa.concat_arrays(arrays) for arrays in zip(*(batch.columns for batch in batches), strict=True)]
+    rows = np.concatenate([batch.rows for batch in batches])
+    return Batch(columns, rows, [reject for batch in batches for reject in batch.rejects])
+
+
 def _encoded(block: str) -> bytes | None:
     try:
         return block.encode("utf-8")
@@ -210,4 +235,4 @@ def parts(
         header, mark = _header(file, delimiter)
         if len(mark) != 1 or mark in '\r\n"\0' or not mark.isascii():
             raise UnreadableFile("The delimiter must be one ASCII character", next_step="Correct the profile")
-        yield Part(header, _batches(file, len(header), mark, block_size, fast=fast))
+        yield Part(header, _merged(_batches(file, len(header), mark, block_size, fast=fast)))

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,10 @@ def _rows(path: Path) -> Iterator[Iterator[list[Any]]]:
             rows = iter(sheet.iter_rows())
         while True:
             with _calamine():
-                cells = next(rows, None)
-            if cells is None:
+                some = list(islice(rows, 1000))
+            if not some:
                 return
-            yield cells
+            yield from some
 
     with _calamine():
         workbook = python_calamine.CalamineWorkbook.from_path(str(path))
