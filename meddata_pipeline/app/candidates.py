@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from meddata_pipeline.privacy.policy import Policy
     from meddata_pipeline.quality.contract import Contract
+    from meddata_pipeline.study.cohort import FlowStep
     from meddata_pipeline.study.spec import StudySpec
 
 
@@ -132,8 +134,8 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
             "QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY day DESC) = 1 AND NOT deleted"
         )
         con.unregister(f"all_{kind}")
-        current = con.sql(f'SELECT count(*) FROM "{kind}"').fetchone()  # noqa: S608
-        superseded[kind] = whole.num_rows - (current[0] if current else 0)
+        counted = con.execute(f'SELECT count(*) FROM "{kind}"').fetchall()  # noqa: S608
+        superseded[kind] = whole.num_rows - int(counted[0][0])
     made = cohorts.build(con, definition, as_of=date.fromisoformat(as_of))
     con.close()
     steps = made.flow
@@ -152,13 +154,17 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
     facts = {
         "as_of": as_of,
         "persons": len(made.frame),
-        "flow": [s.as_dict() for s in steps],
+        "flow": _flow(steps),
         "superseded": superseded,
         "balance": balance.as_dict(),
     }
     table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
-    figures = {"flow": flow([s.as_dict() for s in steps])}
+    figures = {"flow": flow(_flow(steps))}
     return workplace.keep(cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures))
+
+
+def _flow(steps: Sequence[FlowStep]) -> list[dict[str, Any]]:
+    return [{**asdict(step), "title": step.title.model_dump()} for step in steps]
 
 
 #: Ids that no cohort joins by, and long texts: not read, since memory is what limits the size of a cohort.

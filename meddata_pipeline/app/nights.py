@@ -281,7 +281,7 @@ def _identity_columns(kind: str) -> list[str]:
     table = kinds()[kind]
     if kind in ("patient", "staff"):
         return [*table.names(), "hospital", "day", "source_row", "record_key", "deleted"]
-    return [*table.names("staff"), "day"]
+    return [*table.names("staff"), "hospital", "day"]
 
 
 def _identity_kinds() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from dagster import Definitions, in_process_executor
 
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.settings import Settings
+from meddata_pipeline.orchestration import jobs, schedules, sensors
+from meddata_pipeline.orchestration.assets import deid, landing, products
 
 
 def workplace_from_env() -> Workplace:
@@ -27,18 +28,12 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> Defini
     Args:
         resource_overrides: resources to use in place of those from the environment, e.g. ``{"workplace": …}``.
     """
-    with warnings.catch_warnings():
-        # Dynamic hospital x day needs a partition mapping that Dagster calls beta; silenced here and nowhere else.
-        warnings.simplefilter("ignore")
-        from meddata_pipeline.orchestration import jobs, schedules, sensors
-        from meddata_pipeline.orchestration.assets import deid, landing, products
-
-        return Definitions(
-            assets=[*landing.build(), *deid.build(), *products.build()],
-            jobs=jobs.build(),
-            schedules=schedules.build(),
-            sensors=sensors.build(),
-            resources={"workplace": workplace_from_env(), **(resource_overrides or {})},
-            # 0.3 to 0.46 s a step; the default multiprocess executor costs 4 to 11 CPU-seconds a step.
-            executor=in_process_executor,
-        )
+    return Definitions(
+        assets=[*landing.build(), *deid.build(), *products.build()],
+        jobs=jobs.build(),
+        schedules=schedules.build(),
+        sensors=sensors.build(),
+        resources={"workplace": workplace_from_env(), **(resource_overrides or {})},
+        # 0.3 to 0.46 s a step; the default multiprocess executor costs 4 to 11 CPU-seconds a step.
+        executor=in_process_executor,
+    )

@@ -51,6 +51,6 @@ def guarded(errors: Path) -> Iterator[None]:
         write_atomic(ensure_private_dir(errors) / f"{name}.txt", full)
         text = f"{type(error).__name__} in {_where(error)}; the full text is in restricted/errors as #{name}"
         failure = Failure(text)
-    # Raised outside the except block, so that Python does not chain the original and its text.
     if failure is not None:
-        raise failure
+        # From None: Dagster stores the text of a chained exception too.
+        raise failure from None

@@ -6,6 +6,8 @@ arrival cost nothing.
 
 from __future__ import annotations
 
+import warnings
+
 from dagster import (
     AllPartitionMapping,
     DagsterInstance,
@@ -22,8 +24,11 @@ days = DynamicPartitionsDefinition(name=DAY)
 deliveries = MultiPartitionsDefinition({HOSPITAL: hospitals, DAY: days})
 products = DynamicPartitionsDefinition(name=PRODUCT)
 
-#: One hospital's partition beside all of its days, in both directions.
-by_hospital = MultiToSingleDimensionPartitionMapping(partition_dimension_name=HOSPITAL)
+with warnings.catch_warnings():
+    # Dagster calls this mapping beta; silenced here and nowhere else.
+    warnings.simplefilter("ignore")
+    #: One hospital's partition beside all of its days, in both directions.
+    by_hospital = MultiToSingleDimensionPartitionMapping(partition_dimension_name=HOSPITAL)
 everything = AllPartitionMapping()
 
 

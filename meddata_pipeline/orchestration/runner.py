@@ -154,7 +154,8 @@ class Runner:
                 continue
             if nights.identified(workplace, hospital) is None:
                 self._planned += 1
-                self._execute(instance, jobs.IDENTIFY, hospital, _tags(hospital), f"{hospital} identities")
+                if not self._execute(instance, jobs.IDENTIFY, hospital, _tags(hospital), f"{hospital} identities").success:
+                    continue
             # All days of the hospital, not only those at hand: what is known of a person may have grown.
             for day in nights.days_with_records(workplace, hospital):
                 if nights.deidentified(workplace, hospital, day) is None:
