@@ -65,7 +65,7 @@ class QuasiIdentifier(_Strict):
         dates: what a date becomes, level by level, from fine to coarse.
         redact: characters replaced one by one.
         intervals: one list of rising break points per level, from fine to coarse; an empty list is ``*``.
-        open: whether values outside the break points fall into ``< first`` and ``>= last``.
+        open: whether values outside the break points fall into ``(-∞, first)`` and ``[last, ∞)``.
         raw: whether level 0 is the value itself; with false the finest list is level 0, which keeps exact values of a
             measured number out of the search.
     """

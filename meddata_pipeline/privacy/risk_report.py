@@ -7,11 +7,12 @@ What does not: computing risk (risk.py) or anonymizing (tabular/). Texts are in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from meddata_pipeline.core.text import Text
 from meddata_pipeline.disclosure.cells import small_cell_limit
-from meddata_pipeline.privacy.policy import Policy
+from meddata_pipeline.privacy.policy import Policy, load_policy
 from meddata_pipeline.render.figures import bars
 from meddata_pipeline.render.html import environment, number, page, percent
 from meddata_pipeline.render.texts import load_texts
@@ -66,7 +67,8 @@ def risk_evidence(
 ) -> dict[str, Any]:
     """What is published about the risk of a release; a small number of suppressed rows is not.
 
-    The rows before suppression are left out: with the rows after it they would give the suppressed ones back.
+    The rows before suppression are left out, and their classes where few were suppressed: with the rows after it they
+    would give the suppressed ones back.
 
     Args:
         policy: what was asked.
@@ -95,7 +97,7 @@ def risk_evidence(
         "loss": report["loss"],
         "lattice": report["lattice"],
         "checked": report["checked"],
-        "before": _figures(before, None),
+        "before": {**_figures(before, None), **({"classes": None} if 0 < gone < limit else {})},
         "after": after,
         "class_sizes": _ranges(report["classes"]["histogram"], policy.k),
         "information_kept": {name: round(c["information_kept"], 4) for name, c in report["columns"].items()},
@@ -114,7 +116,7 @@ def risk_page(
     evidence: Mapping[str, Any],
     *,
     title: Text,
-    as_of: str,
+    as_of: str = "",
     names: Mapping[str, Text] | None = None,
     demo: bool = False,
     translation: str | None = None,
@@ -125,7 +127,7 @@ def risk_page(
         lang: ``zh`` or ``en``.
         evidence: from risk_evidence.
         title: of the product.
-        as_of: day of the newest delivery, ISO.
+        as_of: day of the newest delivery, ISO; empty leaves it out.
         names: what columns are called.
         demo: whether the data are of people who do not exist.
         translation: relative link to the page in the other language.
@@ -179,3 +181,41 @@ def risk_page(
         kept_svg=information,
         conclusion=conclusion,
     )
+
+
+def render(
+    risk: Mapping[str, Any],
+    *,
+    policy: Policy | Path,
+    title: Text,
+    lang: str,
+    as_of: str = "",
+    names: Mapping[str, Text] | None = None,
+    demo: bool = False,
+    translation: str | None = None,
+) -> str:
+    """The risk page of a candidate.
+
+    Args:
+        risk: ``before`` (risk of the cohort) and ``protection`` (report of ``anonymize`` that a recount agreed with).
+        policy: the policy or its file.
+        title: of the product.
+        lang: ``zh`` or ``en``.
+        as_of: see risk_page.
+        names: see risk_page.
+        demo: see risk_page.
+        translation: see risk_page.
+
+    Returns:
+        HTML.
+    """
+    return risk_page(
+        lang, published(risk, policy=policy), title=title, as_of=as_of, names=names, demo=demo, translation=translation
+    )
+
+
+def published(risk: Mapping[str, Any], *, policy: Policy | Path) -> dict[str, Any]:
+    """What of a candidate's risk figures may be published; arguments as in render."""
+    asked = load_policy(policy) if isinstance(policy, Path) else policy
+    protection = risk["protection"]
+    return risk_evidence(asked, risk["before"], protection, {"min": protection["classes"]["min"]})

@@ -54,7 +54,7 @@ class ContractColumn:
         title: short name.
         description: one sentence.
         unit: of measurement, or empty.
-        classification: ``quasi``, ``sensitive``, ``other``.
+        classification: ``link`` (key of a row), ``quasi``, ``sensitive``, ``other``.
         required: whether no value may be missing.
         codes: meaning of each code.
     """
@@ -67,6 +67,19 @@ class ContractColumn:
     classification: str
     required: bool
     codes: dict[str, Text]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The column as plain JSON, for codebooks."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "title": self.title.model_dump(),
+            "description": self.description.model_dump(),
+            "unit": self.unit,
+            "classification": self.classification,
+            "required": self.required,
+            "codes": {code: text.model_dump() for code, text in self.codes.items()},
+        }
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,13 @@ class Hierarchy:
 
 
 def interval_label(low: float | None, high: float | None) -> str:
-    """Text of an interval: ``[40, 45)``, ``< 18`` or ``>= 90``; both ends open is ``*``."""
+    """Text of an interval: ``[40, 45)``, ``(-∞, 18)`` or ``[90, ∞)``; both ends open is ``*``."""
     if low is None and high is None:
         return SUPPRESSED
     if low is None:
-        return f"< {text_of(high)}"
+        return f"(-∞, {text_of(high)})"
     if high is None:
-        return f">= {text_of(low)}"
+        return f"[{text_of(low)}, ∞)"
     return f"[{text_of(low)}, {text_of(high)})"
 
 

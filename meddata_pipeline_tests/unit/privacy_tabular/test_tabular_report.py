@@ -12,7 +12,7 @@ from meddata_pipeline.core.config import Config
 from meddata_pipeline.core.text import Text
 from meddata_pipeline.privacy.policy import Policy, load_policy
 from meddata_pipeline.privacy.risk import risk
-from meddata_pipeline.privacy.risk_report import risk_evidence, risk_page
+from meddata_pipeline.privacy.risk_report import published, render, risk_evidence, risk_page
 from meddata_pipeline.privacy.tabular import anonymize
 from meddata_pipeline.privacy.tabular.verify import verify
 from meddata_pipeline_tests.unit.privacy_tabular.test_tabular_products import cohort
@@ -51,10 +51,20 @@ def test_few_suppressed_rows_are_not_counted_out() -> None:
     policy, report, evidence = _evidence(cohort())
     fewer = risk_evidence(policy, {**_before(policy)}, {**report, "suppressed_rows": 3}, {"min": 5})
     assert fewer["suppressed_rows"] == "<10"
+    assert fewer["before"]["classes"] is None and evidence["before"]["classes"] > 1000
     worse = risk_evidence(policy, {**_before(policy)}, report, {"min": 4})
     assert not worse["met"] and evidence["met"]
     page = risk_page("en", worse, title=Text(zh="队列", en="Cohort"), as_of="2024-01-02")
     assert "must not be released" in page
+
+
+def test_a_candidate_is_rendered_from_what_it_keeps() -> None:
+    policy, report, evidence = _evidence(cohort())
+    kept = {"before": _before(policy), "protection": report}
+    path = Config().find("products/inflammation-pulpitis-cohort/privacy.yaml")
+    assert published(kept, policy=path) == evidence
+    html = render(kept, policy=path, title=Text(zh="队列", en="Cohort"), lang="en")
+    assert "Data as of" not in html and "The policy is met" in html
 
 
 def _before(policy: Policy) -> dict[str, Any]:
