@@ -33,10 +33,12 @@ class Published:
     Attributes:
         estimates: rows of the same shape as the input; `estimate` is None with reason ``small-cell`` where suppressed.
         suppressed: how many estimates were suppressed.
+        uncounted: analyses whose counts of persons are held back.
     """
 
     estimates: list[dict[str, Any]] = field(default_factory=list)
     suppressed: int = 0
+    uncounted: set[str] = field(default_factory=set)
 
 
 def significant(value: float, digits: int) -> float:
@@ -64,7 +66,7 @@ def rounded(measure: str, value: Any, n: int | None = None, limit: int = 0) -> A
     if measure == "percent":
         return round(float(value), 1)
     if measure in ("mean", "sd") and n and limit > 0:
-        return _stepped(float(value), limit / n)
+        return _stepped(significant(float(value), 3), limit / n)
     return significant(float(value), 2 if measure in ("welch", "wilcoxon") else 3)
 
 
@@ -137,7 +139,7 @@ def publish(
                 registry.admit(label, size)
         else:
             close.add(analysis)
-    result = Published()
+    result = Published(uncounted=close | tiny)
     for row in estimates:
         if row["measure"] in _WITHHELD:
             continue
@@ -149,7 +151,7 @@ def publish(
         )
         shown = _suppressed(row) if small else _rounded(row, limit)
         result.suppressed += small
-        if row["id"] in hidden_n or row["analysis"] in close | tiny:
+        if row["id"] in hidden_n or row["analysis"] in result.uncounted:
             shown["n"] = None
         result.estimates.append(shown)
     return result
@@ -171,35 +173,45 @@ def publish_flow(steps: Sequence[Mapping[str, Any]], limit: int) -> list[dict[st
     """The flow of exclusions without small groups: a step that excludes 1 to limit - 1 persons joins its neighbour.
 
     Args:
-        steps: mappings with id, n_before, excluded, n_after, in order; other keys are kept.
+        steps: mappings with id, title (zh and en), n_before, excluded, n_after, in order; the first is the population
+            itself and excludes nobody.
         limit: the small-cell limit.
 
     Returns:
         Steps with the same keys and ``merged`` (ids that a step stands for). Where all exclusions together are a small
-        group, or nobody much is left, the numbers of that step are None.
+        group, only those who remain are counted; a count below the limit is None.
     """
+    population = {**steps[0], "merged": [steps[0]["id"]]}
     result: list[dict[str, Any]] = []
-    for step in steps:
+    for step in steps[1:]:
         item = {**step, "merged": [step["id"]]}
-        before = result[-1] if result else None
-        if before is not None and 0 < before["excluded"] < limit:
-            result[-1] = _joined(before, item)
+        if result and 0 < result[-1]["excluded"] < limit:
+            result[-1] = _joined(result[-1], item)
         else:
             result.append(item)
     while len(result) > 1 and 0 < result[-1]["excluded"] < limit:
         last = result.pop()
         result[-1] = _joined(result[-1], last)
-    for item in result:
-        if 0 < item["excluded"] < limit:
-            item |= {"n_before": None, "excluded": None}
-        if item["n_after"] < limit:
-            item |= {"n_before": None, "excluded": None, "n_after": None}
-    return result
+    if result and 0 < result[-1]["excluded"] < limit:
+        result[-1] |= {"n_before": None, "excluded": None}
+        population |= {"n_before": None, "n_after": None}
+    shown = [population, *result]
+    for position, item in enumerate(shown):
+        if item["n_after"] is not None and item["n_after"] < limit:
+            # Few are left: neither their number nor what it can be computed from.
+            item |= {"excluded": None, "n_after": None}
+            for later in shown[position + 1 :]:
+                later |= {"n_before": None, "excluded": None, "n_after": None}
+            break
+    return shown
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    counted = [step for step in (first, second) if step["excluded"]] or [second]
+    title = {lang: mark.join(str(s["title"][lang]) for s in counted) for lang, mark in (("zh", "；"), ("en", "; "))}
     return {
         **second,
+        "title": title,
         "n_before": first["n_before"],
         "excluded": first["excluded"] + second["excluded"],
         "merged": [*first["merged"], *second["merged"]],

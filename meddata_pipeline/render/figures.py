@@ -151,16 +151,19 @@ def _n(value: float) -> str:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis from low to high: 1, 2 and 5 times powers of ten, fewer when there are too many."""
-    ticks = [
-        round(step * 10.0**power, 6)
-        for power in range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-        for step in (1, 2, 5)
-    ]
-    inside = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
-    if len(inside) > 7:
-        inside = [tick for tick in inside if round(math.log10(tick), 6).is_integer()]
-    return inside
+    """Ticks of a logarithmic axis from low to high: three to seven round numbers."""
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [round(step * 10.0**power, 6) for power in powers for step in steps]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if 3 <= len(inside) <= 7:
+            return inside
+    # A narrow axis: even steps look right there, and 1 is always among them.
+    for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1.0):
+        inside = [round(step * i, 6) for i in range(math.ceil(low / step), math.floor(high / step) + 1) if i]
+        if len(inside) <= 6:
+            return inside
+    return [round(10.0**power, 6) for power in powers if low <= 10.0**power <= high]
 
 
 def forest_range(rows: Sequence[ForestRow], reference: float = 1.0) -> tuple[float, float]:
@@ -293,7 +296,9 @@ def flow(
     for position, step in enumerate(shown):
         last = position == len(shown) - 1
         head = name(step) if not position else words["cohort"] if last else words["left"]
-        aside = [[words["excluded"] + name(step)], [words["people"], number(step, "excluded")]] if position else []
+        aside: list[Line] = []
+        if position:
+            aside = [[words["excluded"] + name(step)], [words["people"], number(step, "excluded")]]
         boxes.append(FlowBox([[head], [words["people"], number(step, "n_after")]], aside))
     if len(shown) == 1 and shown:
         boxes.append(FlowBox([[words["cohort"]], [words["people"], number(shown[0], "n_after")]]))
