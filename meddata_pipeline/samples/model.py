@@ -35,6 +35,10 @@ PLANTED: dict[str, float] = {"true-effect": 1.30, "null": 1.0}
 LN_CRP_MEAN = 0.7721
 LN_CRP_SD = 0.8346
 
+#: Another edition gives other persons for the same seed. This one is the first whose seed 1, the demo's, is a typical
+#: draw (estimate within one standard error of the planted ratio); no other seed was looked at.
+_EDITION = 1
+
 CHUNK = 8192
 HISTORY_DAYS = 365
 FIRST_LOAD = 0.6
@@ -149,7 +153,7 @@ def generator(seed: int, stream: str, chunk: int) -> np.random.Generator:
         stream: the purpose; streams with different names are independent.
         chunk: number of the chunk.
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *stream.encode(), chunk])))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, _EDITION, *stream.encode(), chunk])))
 
 
 def simulate(

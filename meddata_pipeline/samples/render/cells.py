@@ -359,6 +359,10 @@ class Hospital:
             "resident_id": known["resident_id"],
             "insurance_no": known["insurance_no"],
             "passport": words([f"E{value}" for value in number(10_000_000, 99_999_999)]),
+            "hkm_permit": words([f"H{value:08d}" for value in number(0, 99_999_999)]),
+            "tw_permit": words([f"{value:08d}" for value in number(1_000_000, 99_999_999)]),
+            "officer_card": words([f"南字第{value:07d}号" for value in number(0, 9_999_999)]),
+            "bank_card": words([_luhn(f"622848{value:012d}") for value in number(0, 10**12)]),
             "plate": words([f"{a}{v:05d}" for a, v in zip(plates, number(0, 99_999), strict=True)]),
             "email": words(
                 [f"{a}{v}@163.com" for a, v in zip(_mail_words(rng, n), number(10, 9_999_999), strict=True)]
@@ -381,6 +385,15 @@ class Hospital:
         for number, layout in enumerate(layouts):
             spoken[choice == number] = date_texts(dates[choice == number], layout)
         return spoken
+
+
+def _luhn(stem: str) -> str:
+    """A bank card number: the stem and its check digit. Source: ISO/IEC 7812-1 Annex B."""
+    total = 0
+    for place, character in enumerate(reversed(stem)):
+        digit = int(character) * (2 - place % 2)
+        total += digit - 9 if digit > 9 else digit
+    return f"{stem}{-total % 10}"
 
 
 def _mail_words(rng: np.random.Generator, size: int) -> Words:

@@ -32,6 +32,10 @@ ENTITIES = {
     "OTHER_ID",
     "CN_RESIDENT_ID",
     "CN_PASSPORT",
+    "CN_HKM_PERMIT",
+    "CN_TW_PERMIT",
+    "CN_OFFICER_CARD",
+    "CREDIT_CARD",
     "CN_INSURANCE",
     "CN_PLATE",
 }
@@ -163,6 +167,14 @@ def test_resident_ids_are_valid_and_unique(sample: SampleSummary) -> None:
             total = (total + int(character)) * 2 % 11
         assert (total + (10 if value[17] == "X" else int(value[17]))) % 11 == 1
         date(int(value[6:10]), int(value[10:12]), int(value[12:14]))
+
+
+def test_bank_cards_pass_the_luhn_check(sample: SampleSummary) -> None:
+    cards = [line["value"] for line in _lines(sample.truth / "pii.jsonl") if line["type"] == "CREDIT_CARD"]
+    assert cards
+    for card in cards:
+        doubled = [int(d) * (2 if i % 2 else 1) for i, d in enumerate(reversed(card))]
+        assert sum(d // 10 + d % 10 for d in doubled) % 10 == 0
 
 
 def test_a_resident_id_agrees_with_birth_date_and_sex(sample: SampleSummary) -> None:
