@@ -73,7 +73,8 @@ def load_groups(config: Config, profile: Profile) -> dict[str, Group]:
     """
     where = "vocabulary/excluded_groups.yaml"
     try:
-        groups = {str(name): Group.model_validate(entry) for name, entry in config.load(where)["groups"].items()}
+        shipped = norm.vocabulary_file(config, where)["groups"]
+        groups = {str(name): Group.model_validate(entry) for name, entry in shipped.items()}
     except (KeyError, AttributeError, ValueError) as error:
         raise ConfigError(f"The list of excluded groups is wrong ({type(error).__name__})", where=where) from None
     for name, group in profile.excluded_groups.items():

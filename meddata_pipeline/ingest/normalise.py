@@ -11,9 +11,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from meddata_pipeline.core.config import Config
+from meddata_pipeline.core.config import Config, load_yaml
 from meddata_pipeline.core.errors import ConfigError
 
 #: White space and invisible characters at the ends of cells.
@@ -283,6 +285,26 @@ def _quotient(value: Any) -> float:
     return float(value)
 
 
+@lru_cache(maxsize=64)
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    """A YAML file by its content: a back-fill reads the same vocabularies for every partition."""
+    return load_yaml(path)
+
+
+def vocabulary_file(config: Config, relative: str) -> Mapping[str, Any]:
+    """Read a vocabulary, parsed once per content; the result is shared and must not be changed.
+
+    Raises:
+        ConfigError: missing or not YAML.
+    """
+    path = config.find(relative)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise ConfigError("The vocabulary cannot be read", where=relative) from None
+    return _parsed(path, content)
+
+
 def load_vocabulary(config: Config) -> Vocabulary:
     """Read ``vocabulary/*.yaml``.
 
@@ -295,21 +317,21 @@ def load_vocabulary(config: Config) -> Vocabulary:
     where = "vocabulary"
     try:
         where = "vocabulary/missing.yaml"
-        missing = config.load(where)
+        missing = vocabulary_file(config, where)
         all_missing = frozenset(str(m) for m in missing["all"])
         dates = frozenset(str(m) for m in missing.get("date", []))
         where = "vocabulary/booleans.yaml"
-        booleans = config.load(where)
+        booleans = vocabulary_file(config, where)
         spelt = {str(s).lower(): truth for truth in (True, False) for s in booleans[str(truth).lower()]}
         where = "vocabulary/results.yaml"
-        operators = config.load(where)["operators"]
+        operators = vocabulary_file(config, where)["operators"]
         # Folded beforehand, so that ＜ and < are one; the longest first, so that <= is not read as <.
         folded = {fold(str(spelling)): str(operator) for spelling, operator in operators.items()}
         ordered = tuple(sorted(folded.items(), key=lambda pair: (-len(pair[0]), pair[0])))
         where = "vocabulary/negation.yaml"
-        negations = tuple(dict.fromkeys(fold(str(w)).lower() for w in config.load(where)["words"]))
+        negations = tuple(dict.fromkeys(fold(str(w)).lower() for w in vocabulary_file(config, where)["words"]))
         where = "vocabulary/units.yaml"
-        units = config.load(where)
+        units = vocabulary_file(config, where)
         spellings = {str(s): str(unit) for unit, all_ in units["spellings"].items() for s in all_}
         codes: dict[str, UnitCode] = {}
         for code, entry in units["codes"].items():

@@ -46,6 +46,8 @@ class _Tape:
         self._back: deque[str] = deque()
         self._held: list[str] = []
         self._characters = 0
+        #: Whether lines behind the block were read, which nobody has looked at yet.
+        self.went_on = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -59,6 +61,7 @@ class _Tape:
             line = next(self._lines, "")
             if not line and self._held:
                 line = self._file.readline()
+                self.went_on = True
             if not line:
                 raise StopIteration
         self._held.append(line)
@@ -82,8 +85,7 @@ def _careful(block: str, file: io.TextIOBase, delimiter: str) -> Iterator[_Recor
         try:
             for cells in csv.reader(tape, delimiter=delimiter, strict=True):
                 held = tape.take()
-                # Lines behind the block have been seen by nobody yet.
-                if (dirty or len(held) > 1) and any(MARK in line or "\0" in line for line in held):
+                if (dirty or tape.went_on) and any(MARK in line or "\0" in line for line in held):
                     yield cells, "bad_encoding"
                 elif cells:
                     yield cells, None

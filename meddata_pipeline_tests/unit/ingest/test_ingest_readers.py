@@ -93,7 +93,7 @@ def test_cells_of_a_workbook_become_text(tmp_path: Path) -> None:
         tmp_path / "f.xlsx",
         [
             ["a", "b", "c", "d", "e", None],
-            ["007", 12345678901, 110101198001010015, dt.date(2023, 5, 1), dt.datetime(2023, 5, 1, 8, 30)],
+            ["007", 12345678901, 110101198001010015, dt.date(2023, 5, 1), dt.datetime(2023, 5, 1, 8, 30)],  # noqa: DTZ001
             [None, None, None, None, None],
             [0.1, True, -3, "张三", dt.time(8, 30)],
             ["1", "2", "3", "4", "5", "too long"],
