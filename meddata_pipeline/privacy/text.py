@@ -58,6 +58,8 @@ _SPELLED = re.compile(
 _ENGLISH_MDY = re.compile(r"([A-Za-z]{3,9})\.?[ \-]{1,2}([0-9]{1,2})(?:st|nd|rd|th)?(?:,? ?[\- ]?([0-9]{4}))?$")
 _ENGLISH_DMY = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?(?: of)?[ \-]([A-Za-z]{3,9})\.?(?:,? ?[\- ]?([0-9]{4}))?$")
 _SLASHED = re.compile(r"([0-9]{1,2})([/\-.])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})$")
+#: Characters that one call of Presidio's anonymizer gets.
+_CALL_CHARACTERS = 8_000
 #: A year for dates without one: it has no 29 February, and it is never shown.
 _NO_YEAR = 2001
 
@@ -117,29 +119,52 @@ def _engine() -> AnonymizerEngine:
     return engine
 
 
-def replace(text: str, spans: Sequence[Span], replacements: Sequence[str]) -> str:
+def replace_all(
+    texts: Sequence[str], spans: Sequence[Sequence[Span]], replacements: Sequence[Sequence[str]]
+) -> list[str]:
     """Replace spans by prepared texts, through Presidio's anonymizer.
 
     Args:
-        text: the text.
-        spans: sorted spans without overlaps.
-        replacements: one per span.
+        texts: the texts; they are joined, so that the cost of a call is shared.
+        spans: for each text its spans, sorted, without overlaps.
+        replacements: for each text one replacement per span.
     """
-    if not spans:
-        return text
+    out: list[str] = list(texts)
+    chunk: list[int] = []
+    size = 0
+    for i, found in enumerate(spans):
+        if found:
+            chunk.append(i)
+            size += len(texts[i])
+        if chunk and (size >= _CALL_CHARACTERS or i == len(spans) - 1):
+            _replace_chunk(out, chunk, spans, replacements)
+            chunk, size = [], 0
+    return out
+
+
+def _replace_chunk(
+    out: list[str], chunk: Sequence[int], spans: Sequence[Sequence[Span]], replacements: Sequence[Sequence[str]]
+) -> None:
     from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
-    results = [
-        RecognizerResult(entity_type=new, start=span.start, end=span.end, score=1.0)
-        for span, new in zip(spans, replacements, strict=True)
-    ]
+    results = []
+    base = 0
+    for i in chunk:
+        for span, new in zip(spans[i], replacements[i], strict=True):
+            results.append(RecognizerResult(new, base + span.start, base + span.end, 1.0))
+        base += len(out[i])
     answer = _engine().anonymize(
-        text,
+        "".join(out[i] for i in chunk),
         results,
         operators={"DEFAULT": OperatorConfig("prepared")},
         merge_entities_with_spaces=False,
     )
-    return str(answer.text)
+    at = 0
+    for i in chunk:
+        removed = sum(span.end - span.start for span in spans[i])
+        length = len(out[i]) - removed + sum(len(new) for new in replacements[i])
+        out[i] = str(answer.text)[at : at + length]
+        at += length
 
 
 class _Placed(NamedTuple):
@@ -173,19 +198,19 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {name: [] for name in span_schema().names}
-    done: dict[tuple[str, int], tuple[str, list[_Placed]]] = {}
-    out: list[str] = []
+    done: dict[tuple[str, int], tuple[list[str], list[_Placed]]] = {}
+    replacements: list[list[str]] = []
     digest = lru_cache(maxsize=100_000)(lambda label, value: keyed(key, label, value).hex()[:16])
     for row, (text, found) in enumerate(zip(texts, spans, strict=True)):
         if not found:
-            out.append(text)
+            replacements.append([])
             continue
-        # The detector gives one list object for equal texts about the same person: they are replaced once.
+        # The detector gives one list object for equal texts about the same person: they are worked out once.
         memo = (text, id(found))
         answer = done.get(memo)
         if answer is None:
             answer = done[memo] = _place(text, found, digest)
-        out.append(answer[0])
+        replacements.append(answer[0])
         for item in answer[1]:
             columns["row"].append(row)
             columns["start"].append(item.start)
@@ -198,10 +223,10 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
             columns["surface"].append(item.surface)
             columns["shape"].append(item.shape)
             columns["date"].append(item.day)
-    return out, pa.table(columns, schema=span_schema())
+    return replace_all(texts, spans, replacements), pa.table(columns, schema=span_schema())
 
 
-def _place(text: str, spans: Sequence[Span], digest: Callable[[str, str], str]) -> tuple[str, list[_Placed]]:
+def _place(text: str, spans: Sequence[Span], digest: Callable[[str, str], str]) -> tuple[list[str], list[_Placed]]:
     groups = _person_groups(text, spans)
     numbers: dict[tuple[str, str], int] = {}
     used: dict[str, int] = {}
@@ -236,7 +261,7 @@ def _place(text: str, spans: Sequence[Span], digest: Callable[[str, str], str]) 
         )
         moved += len(placeholder) - (span.end - span.start)
         replacements.append(placeholder)
-    return replace(text, spans, replacements), placed
+    return replacements, placed
 
 
 def _person_groups(text: str, spans: Sequence[Span]) -> list[str]:
@@ -492,19 +517,21 @@ def render(
     for item in spans.select(["row", "entity", "index", "surface", "shape", "date", "start"]).to_pylist():
         # Variants of one name keep their own shape, so the place in the text is a part of the key.
         facts.setdefault(item["row"], {})[(item["entity"], item["start"])] = item
-    out: list[str] = []
+    old_spans: list[list[Span]] = []
+    new_texts: list[list[str]] = []
     placed: list[list[Span]] = []
     for row, text in enumerate(texts):
-        here = facts.get(row)
-        if not here:
-            out.append(text)
-            placed.append([])
-            continue
-        person = persons[row] if persons is not None else f"text-{row}"
-        shift = date_shift_days(key, person, max_days=max_days)
         old: list[Span] = []
         new: list[str] = []
         final: list[Span] = []
+        old_spans.append(old)
+        new_texts.append(new)
+        placed.append(final)
+        here = facts.get(row)
+        if not here:
+            continue
+        person = persons[row] if persons is not None else f"text-{row}"
+        shift = date_shift_days(key, person, max_days=max_days)
         moved = 0
         for match in PLACEHOLDER.finditer(text):
             fact = here.get((match.group(1), match.start()))
@@ -515,9 +542,7 @@ def render(
             new.append(value)
             final.append(Span(match.start() + moved, match.start() + moved + len(value), match.group(1), 1.0, "placed"))
             moved += len(value) - len(match.group())
-        out.append(replace(text, old, new))
-        placed.append(final)
-    return out, placed
+    return replace_all(texts, old_spans, new_texts), placed
 
 
 def _surrogate(key: bytes, person: str, shift: int, fact: Mapping[str, Any]) -> str:

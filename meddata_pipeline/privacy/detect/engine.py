@@ -8,12 +8,13 @@ Presidio is built explicitly, with its no-op NLP engine: no model is loaded and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.privacy.detect.fold import Compact, Folded, compact, fold
-from meddata_pipeline.privacy.detect.known import Needle, Roster, find_needles, needles_of, own_needles
+from meddata_pipeline.privacy.detect.fold import Compact, fold
+from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
 from meddata_pipeline.privacy.detect.merge import MergeRules, default_rules, merge
 from meddata_pipeline.privacy.detect.names import is_han
 from meddata_pipeline.privacy.detect.recognizers import rules
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
 
 LANGUAGES = ("zh", "en")
+#: Characters that one call of Presidio gets.
+CALL_CHARACTERS = 20_000
 #: What the project itself writes in place of an identifier.
 PLACEHOLDER = re.compile(r"\[([A-Z]+(?:_[A-Z]+)*)_([0-9]+)\]")
 _HAN = re.compile("[\u3400-\u9fff]")
@@ -42,7 +45,11 @@ _REPEATABLE = frozenset(
 
 
 def build_analyzer(
-    langs: Sequence[str] = LANGUAGES, id_patterns: Mapping[str, str] | None = None, *, fused: bool = True
+    langs: Sequence[str] = LANGUAGES,
+    id_patterns: Mapping[str, str] | None = None,
+    *,
+    fused: bool = True,
+    folded: bool = False,
 ) -> AnalyzerEngine:
     """A Presidio analyzer with the project's recognizers.
 
@@ -50,6 +57,7 @@ def build_analyzer(
         langs: languages among zh and en.
         id_patterns: the hospital's own number shapes.
         fused: one recognizer for all rules (fast), or one recognizer per rule.
+        folded: whether the texts will come folded (fused only).
     """
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NoOpNlpEngine
@@ -59,7 +67,9 @@ def build_analyzer(
     recognizers: list[Any] = []
     for lang in langs:
         found = rules(lang, id_patterns)
-        recognizers += [FusedRecognizer(found, lang)] if fused else [RuleRecognizer(rule, lang) for rule in found]
+        recognizers += (
+            [FusedRecognizer(found, lang, folded=folded)] if fused else [RuleRecognizer(rule, lang) for rule in found]
+        )
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=list(langs)),
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": lang, "model_name": "none"} for lang in langs]),
@@ -78,11 +88,11 @@ class _Document:
 
     __slots__ = ("compact", "folded", "found", "merged", "text")
 
-    def __init__(self, text: str, folded: Folded, found: list[Span]) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.folded = folded
-        self.compact: Compact = compact(folded.text)
-        self.found = found
+        self.folded = fold(text)
+        self.compact = Compact(self.folded.text)
+        self.found: list[Span] = []
         self.merged: list[Span] | None = None
 
 
@@ -107,7 +117,9 @@ class Detector:
             raise ValueError(f"unknown language {lang!r}")
         self.lang = lang
         self._rules = merge_rules or default_rules()
-        self._engine = build_analyzer(LANGUAGES if lang == "auto" else (lang,), id_patterns)
+        self._engine = build_analyzer(LANGUAGES if lang == "auto" else (lang,), id_patterns, folded=True)
+        # The no-op engine's answer is the same for every text.
+        self._artifacts = {x: self._engine.nlp_engine.process_text("", x) for x in self._engine.supported_languages}
         self._roster = Roster(roster)
         self._needles = lru_cache(maxsize=20_000)(needles_of)
 
@@ -132,13 +144,11 @@ class Detector:
         """
         if any(given is not None and len(given) != len(texts) for given in (known, numbers)):
             raise ValueError("known and numbers must have one entry per text")
-        documents: dict[str, _Document] = {}
+        documents = self._documents(texts)
         answers: dict[tuple[str, Known | None, tuple[str, ...]], list[Span]] = {}
         result: list[list[Span]] = []
         for i, text in enumerate(texts):
-            document = documents.get(text)
-            if document is None:
-                document = documents[text] = self._document(text)
+            document = documents[text]
             about = known[i] if known is not None else None
             own = tuple(numbers[i]) if numbers is not None else ()
             if about is None and not own:
@@ -147,25 +157,43 @@ class Detector:
             key = (text, about, own)
             answer = answers.get(key)
             if answer is None:
-                needles = self._needles(about) if about is not None else ()
-                answer = answers[key] = self._about(document, (*needles, *own_needles(own)))
+                needles = self._needles(about) if about is not None else NOTHING
+                answer = answers[key] = self._about(document, needles, own)
             result.append(answer)
         return result
 
-    def _document(self, text: str) -> _Document:
-        """Run Presidio and the roster over one text."""
-        folded = fold(text)
-        document = _Document(text, folded, [])
-        if not folded.text.strip():
-            return document
-        lang = self.lang if self.lang != "auto" else language_of(text)
-        found = [
-            Span(r.start, r.end, r.entity_type, r.score, r.recognition_metadata["recognizer_name"])
-            for r in self._engine.analyze(text=text, language=lang)
-        ]
-        found += [self._original(document, span) for span in self._roster.find(folded.text, document.compact)]
-        document.found = _without_placeholders(text, found)
-        return document
+    def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
+        """Run Presidio and the roster over the distinct texts."""
+        documents = {text: _Document(text) for text in dict.fromkeys(texts)}
+        waiting: dict[str, list[_Document]] = {}
+        for document in documents.values():
+            if not document.folded.text.strip():
+                continue
+            lang = self.lang if self.lang != "auto" else language_of(document.text)
+            waiting.setdefault(lang, []).append(document)
+        for lang, group in waiting.items():
+            for chunk in _chunks(group):
+                self._search(chunk, lang)
+        for document in documents.values():
+            hits = self._roster.find(document.folded.text, document.compact)
+            document.found += [self._original(document, span) for span in hits]
+            document.found = _without_placeholders(document.text, document.found)
+        return documents
+
+    def _search(self, documents: Sequence[_Document], lang: str) -> None:
+        """One call of Presidio for many texts; the findings go to the texts in which they lie."""
+        from meddata_pipeline.privacy.detect.adapter import SEPARATOR
+
+        # A separator inside a text gives way to a blank, which is one character too: offsets stay.
+        joined = SEPARATOR.join(document.folded.text.replace(SEPARATOR, " ") for document in documents)
+        starts = [0]
+        for document in documents:
+            starts.append(starts[-1] + len(document.folded.text) + 1)
+        for r in self._engine.analyze(text=joined, language=lang, nlp_artifacts=self._artifacts[lang]):
+            i = bisect_right(starts, r.start) - 1
+            name = r.recognition_metadata["recognizer_name"]
+            span = Span(r.start - starts[i], r.end - starts[i], r.entity_type, r.score, name)
+            documents[i].found.append(self._original(documents[i], span))
 
     @staticmethod
     def _original(document: _Document, span: Span) -> Span:
@@ -180,9 +208,12 @@ class Detector:
             document.merged = self._finish(document, document.found)
         return document.merged
 
-    def _about(self, document: _Document, needles: Sequence[Needle]) -> list[Span]:
-        """The spans of a text, with what is known of its person."""
-        hits = [self._original(document, s) for s in find_needles(needles, document.folded.text, document.compact)]
+    def _about(self, document: _Document, needles: Needles, own: Sequence[str]) -> list[Span]:
+        """The spans of a text, with what is known of its person and the numbers of its record."""
+        found = [*needles.find(document.folded.text, document.compact)]
+        if own:
+            found += own_needles(own).find(document.folded.text, document.compact)
+        hits = [self._original(document, span) for span in found]
         if not hits:
             return self._plain(document)
         return self._finish(document, [*document.found, *_without_placeholders(document.text, hits)])
@@ -224,6 +255,20 @@ class Detector:
                     repeats.append(Span(at, end, entity, self._rules.repeat_score, "repeat"))
                 at = text.find(surface, at + 1)
         return _without_placeholders(text, repeats) if repeats else repeats
+
+
+def _chunks(documents: Sequence[_Document]) -> Iterator[list[_Document]]:
+    """Texts of one call: enough to share its cost, few enough to keep it small."""
+    chunk: list[_Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text)
+        if size >= CALL_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _alone(text: str, start: int, end: int) -> bool:

@@ -38,6 +38,7 @@ _COURTESY = (
     "大哥",
 )
 _SPLIT = re.compile(r"(?<=[省市区县镇乡村路街巷弄号栋幢座楼室户])|(?<=街道)|(?<=单元)|(?<=小区)|(?<=大道)")
+_DIGIT = re.compile("[0-9]")
 _SEPARATORS = re.compile(r"[\u00b7.,、/&+\s^]+")
 
 
@@ -69,7 +70,7 @@ def name_needles(name: str, source: str, *, courtesy: bool = True) -> Iterator[N
     Args:
         name: a name in Chinese or Latin letters.
         source: what the spans will carry.
-        courtesy: whether surname with 先生, 女士, 某 and the like is looked for too.
+        courtesy: whether a rare surname with 先生, 女士, 某 and the like is looked for too.
     """
     plain = compact_value(name)
     if len(plain) < 2:
@@ -80,8 +81,9 @@ def name_needles(name: str, source: str, *, courtesy: bool = True) -> Iterator[N
         if len(parts) > 1:
             for part in parts:
                 yield Needle(compact_value(part), "PERSON", source, len(part), False)
-        if courtesy and len(plain) <= 4:
-            surname = plain[: grammar().surname_length(plain, 0) or 1]
+        # 李先生 and 李某 are found by rules of their own where the surname is a listed one.
+        if courtesy and len(plain) <= 4 and not grammar().surname_length(plain, 0):
+            surname = plain[:1]
             for word in _COURTESY:
                 yield Needle(surname + word, "PERSON", source, len(surname), False)
             yield Needle(surname + "某", "PERSON", source, len(surname) + 1, False)
@@ -130,26 +132,29 @@ def _phone_needles(value: str, source: str) -> Iterator[Needle]:
         yield Needle(spelled, "PHONE_NUMBER", source, len(spelled), False)
 
 
-def address_needles(address: str, source: str) -> Iterator[Needle]:
-    """An address and its parts: any step to the end, the beginning to any step, neighbours with a number."""
+def address_steps(address: str) -> tuple[str, ...]:
+    """An address in its steps (province, city, street, number, room), compact; empty where it is too short to count."""
     plain = compact_value(address)
-    if len(plain) < 4:
-        return
-    steps = [step for step in _SPLIT.split(plain) if step]
-    seen: set[str] = set()
-    runs: list[list[str]] = [steps[i:] for i in range(len(steps))] + [steps[:i] for i in range(2, len(steps))]
-    runs += [steps[i:j] for i in range(len(steps)) for j in (i + 2, i + 3) if j <= len(steps)]
-    for run in runs:
-        value = "".join(run)
-        numbered = any(c.isdigit() for c in value)
-        if (
-            value in seen
-            or len(value) < (5 if numbered else 4)
-            or (len(run) == 1 and len(run) != len(steps) and not (numbered and len(value) >= 5))
-        ):
+    return tuple(step for step in _SPLIT.split(plain) if step) if len(plain) >= 4 else ()
+
+
+def _address_runs(steps: Sequence[str], text: str) -> Iterator[str]:
+    """The longest runs of an address's steps that a text holds, from any step on.
+
+    A run counts when it says more than a city: two steps or more, or one with a number, or the whole address.
+    """
+    end_of_last = 0
+    for i, step in enumerate(steps):
+        if step not in text:
             continue
-        seen.add(value)
-        yield Needle(value, "LOCATION", source, len(value), value.isascii())
+        for j in range(len(steps), max(i, end_of_last), -1):
+            value = "".join(steps[i:j])
+            numbered = _DIGIT.search(value) is not None
+            enough = len(value) >= (5 if numbered else 4) and (j - i > 1 or numbered or len(steps) == 1)
+            if enough and value in text:
+                yield value
+                end_of_last = j
+                break
 
 
 def _other_needles(value: str, source: str) -> Iterator[Needle]:
@@ -183,8 +188,65 @@ def _unsafe_words() -> frozenset[str]:
     )
 
 
-def needles_of(known: Known) -> tuple[Needle, ...]:
-    """All that is looked for in the texts of one patient, longest first."""
+class Needles:
+    """All that is looked for in the texts of one patient.
+
+    Args:
+        needles: values with their variants.
+        addresses: addresses in steps.
+    """
+
+    __slots__ = ("_addresses", "_needles")
+
+    def __init__(self, needles: Iterable[Needle], addresses: Iterable[tuple[str, ...]] = ()) -> None:
+        unique: dict[str, Needle] = {}
+        for needle in needles:
+            if needle.value not in _unsafe_words():
+                unique.setdefault(needle.value, needle)
+        self._needles = tuple(unique.values())
+        self._addresses = tuple(steps for steps in addresses if steps)
+
+    def find(self, folded: str, compact: Compact) -> Iterator[Span]:
+        """Occurrences.
+
+        Args:
+            folded: the folded text.
+            compact: its compact form.
+
+        Yields:
+            Spans with offsets of the folded text.
+        """
+        text = compact.text
+        for needle in self._needles:
+            if needle.value in text:
+                yield from _occurrences(needle, folded, compact)
+        for steps in self._addresses:
+            for value in _address_runs(steps, text):
+                needle = Needle(value, "LOCATION", "known/address", len(value), value.isascii())
+                yield from _occurrences(needle, folded, compact)
+
+
+NOTHING = Needles(())
+
+
+def _occurrences(needle: Needle, folded: str, compact: Compact) -> Iterator[Span]:
+    value, text = needle.value, compact.text
+    at = text.find(value)
+    while at >= 0:
+        start, end = compact.folded(at, at + needle.keep)
+        if not needle.bounded or _stands_alone(folded, start, compact.folded(at, at + len(value))[1]):
+            yield Span(start, end, needle.entity, 1.0, needle.source)
+        at = text.find(value, at + 1)
+
+
+def _stands_alone(folded: str, start: int, end: int) -> bool:
+    before = folded[start - 1] if start else " "
+    after = folded[end] if end < len(folded) else " "
+    return not ((before.isascii() and before.isalnum()) or (after.isascii() and after.isalnum()))
+
+
+def needles_of(known: Known) -> Needles:
+    """What is looked for of one patient."""
     found: list[Needle] = []
     for name in known.names:
         found.extend(name_needles(name, "known/patient"))
@@ -194,8 +256,6 @@ def needles_of(known: Known) -> tuple[Needle, ...]:
         found.extend(_phone_needles(number, "known/phone"))
     for number in known.record_nos:
         found.extend(_number_needles(number, "MEDICAL_ID", "known/record-number", 4))
-    for address in known.addresses:
-        found.extend(address_needles(address, "known/address"))
     for i, (name, mobile) in enumerate(known.contacts, start=1):
         if name:
             found.extend(name_needles(name, f"known/contact-{i}"))
@@ -203,44 +263,12 @@ def needles_of(known: Known) -> tuple[Needle, ...]:
             found.extend(_phone_needles(mobile, f"known/contact-{i}-phone"))
     for value in known.other:
         found.extend(_other_needles(value, "known/other"))
-    unique: dict[str, Needle] = {}
-    for needle in found:
-        if needle.value not in _unsafe_words():
-            unique.setdefault(needle.value, needle)
-    return tuple(sorted(unique.values(), key=lambda n: (-len(n.value), n.value)))
+    return Needles(found, map(address_steps, known.addresses))
 
 
-def own_needles(numbers: Iterable[str]) -> list[Needle]:
+def own_needles(numbers: Iterable[str]) -> Needles:
     """What is looked for of the numbers that a text's own record carries."""
-    return [needle for number in numbers for needle in _number_needles(number, "MEDICAL_ID", "known/own-number", 4)]
-
-
-def _stands_alone(folded: str, start: int, end: int) -> bool:
-    before = folded[start - 1] if start else " "
-    after = folded[end] if end < len(folded) else " "
-    return not ((before.isascii() and before.isalnum()) or (after.isascii() and after.isalnum()))
-
-
-def find_needles(needles: Sequence[Needle], folded: str, compact: Compact) -> Iterator[Span]:
-    """Occurrences of a patient's values.
-
-    Args:
-        needles: from ``needles_of``.
-        folded: the folded text.
-        compact: its compact form.
-
-    Yields:
-        Spans with offsets of the folded text.
-    """
-    text = compact.text
-    for needle in needles:
-        value = needle.value
-        at = text.find(value)
-        while at >= 0:
-            start, end = compact.folded(at, at + needle.keep)
-            if not needle.bounded or _stands_alone(folded, start, compact.folded(at, at + len(value))[1]):
-                yield Span(start, end, needle.entity, 1.0, needle.source)
-            at = text.find(value, at + 1)
+    return Needles(n for number in numbers for n in _number_needles(number, "MEDICAL_ID", "known/own-number", 4))
 
 
 class Roster:

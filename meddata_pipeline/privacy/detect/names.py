@@ -40,7 +40,7 @@ class Grammar:
         self.ambiguous = characters("ambiguous_given")
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
-        self.not_titled = words("not_titled")
+        self.not_titled = tuple(word for word in words("not_titled") if len(word) > 1)
 
     def surname_length(self, text: str, i: int) -> int:
         """Length of the surname that may begin at ``i``: 0, 1 or 2."""
@@ -84,9 +84,8 @@ class Grammar:
 
     def start_before(self, text: str, end: int) -> int | None:
         """Where a name begins that ends at ``end`` because a title stands there (王主任, 张伟医师), or None."""
-        for word in self.not_titled:
-            if len(word) > 1 and text.endswith(word, 0, end):
-                return None
+        if text.endswith(self.not_titled, 0, end):
+            return None
         best: int | None = None
         for length in (4, 3, 2, 1):
             start = end - length

@@ -32,6 +32,8 @@ _ROAD = re.compile(alternation(words("street_kinds")) + r"(?:[东西南北中]�
 _PLACE = re.compile(
     r"[省市区县镇乡村路街巷弄号栋幢室苑园里厂校院部队]|[0-9]{2}|公司|集团|学校|中心|[\u3400-\u9fff]{2}[州旗盟]"
 )
+_HOUSE = re.compile("[栋幢座]|号楼|单元")
+_BLANK = re.compile("[A-Za-z] [A-Za-z]")
 _ENGLISH = compiled(
     r"[0-9]{1,6}(?<![0-9.][0-9])(?:[A-Za-z]|-[0-9]+)? (?:[NSEW]\.? |North |South |East |West )?"
     r"(?:[A-Z0-9][A-Za-z0-9'.\-]* ){1,4}"
@@ -62,17 +64,20 @@ class AddressRule(Rule):
             start, end = match.span(1)
             if _PLACE.search(text, start, end):
                 yield Hit(start, start + len(text[start:end].rstrip()), "LOCATION", 0.85)
-        for match in _STREET.finditer(text):
-            street = self._street_start(text, match.start())
-            if street is not None:
-                yield Hit(street, match.end(), "LOCATION", 0.75)
-        for match in _BLOCK.finditer(text):
-            if any(c.isdigit() for c in match.group()[-5:]):
-                yield Hit(match.start(), match.end(), "LOCATION", 0.6)
-        for match in _UNIT.finditer(text):
-            yield Hit(match.start(), match.end(), "LOCATION", 0.7)
-        for match in _ENGLISH.finditer(text):
-            yield Hit(match.start(), match.end(), "LOCATION", 0.75)
+        if "号" in text or "弄" in text:
+            for match in _STREET.finditer(text):
+                street = self._street_start(text, match.start())
+                if street is not None:
+                    yield Hit(street, match.end(), "LOCATION", 0.75)
+        if _HOUSE.search(text):
+            for match in _BLOCK.finditer(text):
+                if any(c.isdigit() for c in match.group()[-5:]):
+                    yield Hit(match.start(), match.end(), "LOCATION", 0.6)
+            for match in _UNIT.finditer(text):
+                yield Hit(match.start(), match.end(), "LOCATION", 0.7)
+        if _BLANK.search(text):
+            for match in _ENGLISH.finditer(text):
+                yield Hit(match.start(), match.end(), "LOCATION", 0.75)
 
     def _street_start(self, text: str, number: int) -> int | None:
         """Where the name of the street before a house number begins, or None where there is no street."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meddata_pipeline.privacy.detect.types import Hit
 
@@ -15,14 +15,28 @@ class Rule(ABC):
     Attributes:
         name: the source that spans carry.
         entities: what it may find.
+        needs: what a text must hold for the rule to find anything: nothing, ``digits`` (five digits close together)
+            or ``letters`` (a Latin letter). Asked once per text for all rules.
     """
 
     name: str
     entities: tuple[str, ...]
+    needs: str = ""
 
     @abstractmethod
     def find(self, text: str) -> Iterator[Hit]:
         """Hits in a folded text, in any order; they may overlap."""
+
+
+_FEATURES = {
+    "digits": re.compile(r"[0-9](?:[ \-.()]{0,2}[0-9]){4}"),
+    "letters": re.compile(r"[A-Za-z]"),
+}
+
+
+def features(text: str) -> frozenset[str]:
+    """What a text holds, of the things that rules may need."""
+    return frozenset(["", *(name for name, pattern in _FEATURES.items() if pattern.search(text))])
 
 
 def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
@@ -33,6 +47,11 @@ def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
     ``bounded`` or of a look-behind after the first character.
     """
     return re.compile(pattern, flags)
+
+
+def spellings(words: Iterable[str]) -> list[str]:
+    """English words as they are written: small, capitalised, in capitals. Ignoring the case would cost the sweep."""
+    return [form for word in words for form in (word, word.capitalize(), word.title(), word.upper())]
 
 
 def bounded(text: str, start: int, end: int) -> bool:

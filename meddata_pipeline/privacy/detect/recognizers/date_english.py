@@ -5,26 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, spellings
 from meddata_pipeline.privacy.detect.types import Hit
+from meddata_pipeline.privacy.detect.words import alternation
 
-_NAMES = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:embe"
-    r"r)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
-)
+_MONTHS = [
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ],
+    ["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"],
+]
+_NAMES = alternation(spellings([month for form in _MONTHS for month in form])) + r"\.?"
 _DAY = r"(?:3[01]|[12][0-9]|0?[1-9])(?:st|nd|rd|th)?"
 _MONTH_FIRST = compiled(
-    rf"{_NAMES}[ \-]{{1,2}}(?:{_DAY}(?![0-9:])(?:(?:, ?| |-)[12][0-9]{{3}})?|(?:of )?[12][0-9]{{3}})(?![0-9A-Za-z])",
-    re.IGNORECASE,
+    _NAMES + rf"[ \-]{{1,2}}(?:{_DAY}(?![0-9:])(?:(?:, ?| |-)[12][0-9]{{3}})?|(?:of )?[12][0-9]{{3}})(?![0-9A-Za-z])"
 )
 _DAY_FIRST = compiled(
-    rf"[0-3]?[0-9](?<![0-9][0-9][0-9])(?:st|nd|rd|th)?(?: of)?[ \-]{_NAMES}(?:,? ?[\- ]?[12][0-9]{{3}})?(?![A-Za-z])",
-    re.IGNORECASE,
+    r"[0-9](?<![0-9].)[0-9]?(?:st|nd|rd|th)?(?: of)?[ \-]" + _NAMES + r"(?:,? ?[\- ]?[12][0-9]{3})?(?![A-Za-z])"
 )
-_SLASHED = compiled(
-    r"[0-3]?[0-9](?<![0-9./\-][0-9])(?<![0-9./\-][0-9][0-9])([/\-.])[0-3]?[0-9]\1(?:[12][0-9]{3}|["
-    r"0-9]{2})(?![0-9/\-.]?[0-9])"
-)
+_SLASHED = compiled(r"[0-9](?<![0-9./\-].)[0-9]?([/\-.])[0-9][0-9]?\1(?:[12][0-9]{3}|[0-9]{2})(?![0-9/\-.]?[0-9])")
+_LETTERS = re.compile("[A-Za-z]{3}")
 
 
 class EnglishDateRule(Rule):
@@ -35,13 +46,14 @@ class EnglishDateRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9; 0.8 for slashed forms."""
-        for match in _MONTH_FIRST.finditer(text):
-            start = match.start()
-            if start and text[start - 1].isascii() and text[start - 1].isalpha():
-                continue
-            yield Hit(start, match.end(), "DATE_TIME", 0.9)
-        for match in _DAY_FIRST.finditer(text):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.9)
+        if _LETTERS.search(text):
+            for match in _MONTH_FIRST.finditer(text):
+                start = match.start()
+                if start and text[start - 1].isascii() and text[start - 1].isalpha():
+                    continue
+                yield Hit(start, match.end(), "DATE_TIME", 0.9)
+            for match in _DAY_FIRST.finditer(text):
+                yield Hit(match.start(), match.end(), "DATE_TIME", 0.9)
         for match in _SLASHED.finditer(text):
             first, second = (int(part) for part in re.split(r"[/\-.]", match.group())[:2])
             if 1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31:

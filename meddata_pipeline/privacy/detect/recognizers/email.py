@@ -8,8 +8,8 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
 _EMAIL = compiled(
-    r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63} ?@ ?[A-Za-z0-9\-]+(?:\.[A-Za-z0-9"
-    r"\-]+)*\.[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
+    r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63} ?@ ?"
+    r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
 )
 
 
@@ -18,6 +18,7 @@ class EmailRule(Rule):
 
     name = "e-mail"
     entities = ("EMAIL_ADDRESS",)
+    needs = "letters"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 1.0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, spellings
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, word_set, words
 
@@ -13,15 +13,14 @@ _WORD = r"[A-Z\u00c0-\u00de](?:[a-z\u00df-\u00ff]+|[A-Z]+)?(?:['’\-][A-Z][a-z]
 _FULL = rf"{_WORD}(?:(?: {{1,2}}|(?<=[A-Z])\. ?)(?:(?:van|von|de|der|la|del|bin|al) )?{_WORD}){{0,3}}"
 _TITLE = compiled(rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|Prof|Professor|Doctor|Nurse|Sir|Madam|MR|MRS|MS)(?:\. ?| )({_FULL})")
 _LABEL = compiled(
-    alternation([form for word in words("english_labels") for form in (word, word.capitalize(), word.title())])
-    + rf"(?: ?: ?|,? (?:is |was |named |called )?)({_FULL})"
+    alternation(spellings(words("english_labels"))) + rf"(?: ?: ?|,? (?:is |was |named |called )?)({_FULL})"
 )
 _LABEL_HAN = compiled(alternation(["姓名", "患者", "联系人", "医师", "医生", "家属", "签名"]) + rf" ?:? ?({_FULL})")
 _DEGREE = compiled(
     rf"({_WORD}(?: [A-Z]\.?)?(?: {_WORD}){{1,2}}),? "
     r"(?:MD|M\.D\.|RN|R\.N\.|DDS|D\.D\.S\.|DMD|PhD|Ph\.D\.|NP|PA|PA-C|DO|FACS)(?![A-Za-z])"
 )
-_MY_NAME = compiled(rf"(?:[Mm]y name is|[Ii]'m called|I am called|goes by) ({_FULL})")
+_MY_NAME = compiled(rf"(?:My name is|my name is|I'm called|I am called|goes by) ({_FULL})")
 _CAPITAL = re.compile(r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u00ff]")
 _WORDS = re.compile(r"[^\s.]+")
 
@@ -31,6 +30,7 @@ class EnglishNameRule(Rule):
 
     name = "name-english"
     entities = ("PERSON",)
+    needs = "letters"
 
     def __init__(self) -> None:
         self._common = word_set("english_common")

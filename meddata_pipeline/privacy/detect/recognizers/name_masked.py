@@ -8,9 +8,7 @@ from meddata_pipeline.privacy.detect.names import grammar
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
-_HIDDEN = compiled(
-    r"[\u3400-\u9fff](?:某[某甲乙丙丁]?(?![种些个次日年月天侧处医院科地单])|[*×]{1,3}|[Xx○]{1,2}(?![A-Za-z0-9线光片]))"
-)
+_HIDDEN = compiled(r"(?:某[某甲乙丙丁]?(?![种些个次日年月天侧处医院科地单])|[*×]{1,3}|[Xx○]{1,2}(?![A-Za-z0-9线光片]))")
 
 
 class MaskedNameRule(Rule):
@@ -23,5 +21,6 @@ class MaskedNameRule(Rule):
         """Hits of 0.7."""
         names = grammar()
         for match in _HIDDEN.finditer(text):
-            if match.group()[0] in names.surnames and match.group()[0] not in names.weak:
-                yield Hit(match.start(), match.end(), "PERSON", 0.7)
+            before = text[match.start() - 1] if match.start() else " "
+            if before in names.surnames and before not in names.weak:
+                yield Hit(match.start() - 1, match.end(), "PERSON", 0.7)

@@ -12,8 +12,8 @@ _SHAPE = compiled(
 )
 _SHORT = compiled(r"[军兵士武政后空海](?:警|官)?字[0-9]{5,10}号?")
 _LABEL = compiled(
-    r"(?:军官证|士兵证|军人证|警官证|文职干部证|士官证|军人保障卡|退役军人证|军人残疾证)(?:号码?|"
-    r"编号|证号|为|是|[:#() ])*((?:[^\s,。;:、()]{1,4}字? ?第 ?)?[A-Za-z0-9]{5,18} ?号?)"
+    r"(?:军官证|士兵证|军人证|警官证|文职干部证|士官证|军人保障卡|退役军人证|军人残疾证)"
+    r"(?:号码?|编号|证号|为|是|[:#() ])*((?:[^\s,。;:、()]{1,4}字? ?第 ?)?[A-Za-z0-9]{5,18} ?号?)"
 )
 
 
@@ -22,6 +22,7 @@ class OfficerCardRule(Rule):
 
     name = "officer-card"
     entities = ("CN_OFFICER_CARD",)
+    needs = "digits"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9 and 0.95."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
+#: Without six digits in a row there is nothing to find.
+_CODED = re.compile("[0-9]{6}")
 _PASSPORT = compiled(r"[EGDSPHK](?<![A-Za-z0-9].)(?:[A-HJ-NP-Z][0-9]{7}|[0-9]{8})(?![A-Za-z0-9])")
-_PASSPORT_LABEL = compiled(
-    r"(?:护照|passport|Passport|PASSPORT)(?:号码?|编号|number|Number|no\.?|No\.?|为|是|[:#() ])*(["
-    r"A-Za-z0-9]{6,12})(?![A-Za-z0-9])"
-)
+_LINK = r"(?:号码?|编号|证号|number|Number|no\.?|No\.?|为|是|[:#() ])*"
+_PASSPORT_LABEL = compiled(rf"(?:护照|passport|Passport|PASSPORT){_LINK}([A-Za-z0-9]{{6,12}})(?![A-Za-z0-9])")
 _HKM_LABEL = compiled(
-    r"(?:港澳居民来往内地通行证|来往港澳通行证|往来港澳通行证|港澳通行证|港澳居民居住证|回乡证|港"
-    r"澳)(?:号码?|编号|证号|为|是|[:#() ])*([A-Z]{1,2}[0-9]{6,10}(?:\([0-9A]\))?)(?![A-Za-z0-9])"
+    r"(?:港澳居民来往内地通行证|来往港澳通行证|往来港澳通行证|港澳通行证|港澳居民居住证|回乡证|港澳)"
+    rf"{_LINK}([A-Z]{{1,2}}[0-9]{{6,10}}(?:\([0-9A]\))?)(?![A-Za-z0-9])"
 )
 _HKM = compiled(r"[HMCW](?<![A-Za-z0-9].)[0-9]{8}(?:[0-9]{2})?(?![A-Za-z0-9])")
 _TW_LABEL = compiled(
-    r"(?:台湾居民来往大陆通行证|来往台湾通行证|往来台湾通行证|大陆居民往来台湾通行证|台湾通行证|台"
-    r"湾居民居住证|台胞证|臺胞證)(?:号码?|编号|证号|为|是|[:#() ])*([A-Z]?[0-9]{7,10}(?:\([A-Z0-9]"
-    r"{1,2}\))?)(?![A-Za-z0-9])"
+    r"(?:台湾居民来往大陆通行证|来往台湾通行证|往来台湾通行证|大陆居民往来台湾通行证|台湾通行证|台湾居民居住证|台胞证|臺胞證)"
+    rf"{_LINK}([A-Z]?[0-9]{{7,10}}(?:\([A-Z0-9]{{1,2}}\))?)(?![A-Za-z0-9])"
 )
 _TW = compiled(r"[T](?<![A-Za-z0-9].)[0-9]{8}(?![A-Za-z0-9])")
 _HK_CARD = compiled(r"[A-Z](?<![A-Za-z0-9].)[A-Z]?[0-9]{6}\([0-9A]\)")
@@ -32,9 +32,12 @@ class PassportRule(Rule):
 
     name = "passport-and-permits"
     entities = ("CN_PASSPORT", "CN_HKM_PERMIT", "CN_TW_PERMIT", "OTHER_ID")
+    needs = "digits"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 by label, 0.55 to 0.8 by shape."""
+        if not _CODED.search(text):
+            return
         for pattern, entity in (
             (_PASSPORT_LABEL, "CN_PASSPORT"),
             (_HKM_LABEL, "CN_HKM_PERMIT"),

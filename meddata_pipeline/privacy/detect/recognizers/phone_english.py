@@ -8,8 +8,8 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, dig
 from meddata_pipeline.privacy.detect.types import Hit
 
 _NORTH_AMERICA = compiled(
-    r"[(+0-9](?<![0-9.\-].)(?:1[ \-.])?\(?(?:(?<=\()[2-9][0-9]{2}|[0-9]{2,3})\)?[ \-./]{1,2}[2-9]["
-    r"0-9]{2}[ \-.][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"
+    r"[(+0-9](?<![0-9.\-].)(?:1[ \-.])?\(?(?:(?<=\()[2-9][0-9]{2}|[0-9]{2,3})\)?[ \-./]{1,2}"
+    r"[2-9][0-9]{2}[ \-.][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"
 )
 _INTERNATIONAL = compiled(r"\+[1-9][0-9]{0,2}(?:[ \-.()]{0,2}[0-9]{1,5}){2,5}(?![0-9])")
 
@@ -19,6 +19,7 @@ class EnglishPhoneRule(Rule):
 
     name = "phone-english"
     entities = ("PHONE_NUMBER",)
+    needs = "digits"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 and 0.8."""

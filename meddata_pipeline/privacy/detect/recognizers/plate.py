@@ -8,9 +8,9 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
 _PLATE = compiled(
-    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领WJ军空海北沈兰济南广成][A"
-    r"-Za-z](?![A-Za-z]{5})[\u00b7. \-]?[A-HJ-NP-Za-hj-np-z0-9]{4}(?:[A-HJ-NP-Za-hj-np-z0-9]{1,2}|"
-    r"[挂学警港澳使领临])(?![A-Za-z0-9])"
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领WJ军空海北沈兰济南广成]"
+    r"[A-Za-z](?![A-Za-z]{5})[\u00b7. \-]?[A-HJ-NP-Za-hj-np-z0-9]{4}"
+    r"(?:[A-HJ-NP-Za-hj-np-z0-9]{1,2}|[挂学警港澳使领临])(?![A-Za-z0-9])"
 )
 
 
@@ -19,6 +19,7 @@ class PlateRule(Rule):
 
     name = "plate"
     entities = ("CN_PLATE",)
+    needs = "letters"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9; a plate has at least two digits."""

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from meddata_pipeline.core.errors import ConfigError
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, compiled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, compiled, spellings
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
 _VALUE = r"([A-Za-z0-9](?:[A-Za-z0-9]|[\-_/.](?=[A-Za-z0-9])){2,39})"
 _BY_LABEL = compiled(alternation(words("record_labels")) + r'(?:为|是|码|[:#()\[\]" ]|No\.?|NO\.?){0,4}' + _VALUE)
 _BY_SHORT = compiled(r"(?:ID|No|NO|MRN|HN|PID|UID)(?<![A-Za-z].)(?:号|[.:# ]){1,3}" + _VALUE)
-_BY_ENGLISH = compiled(alternation(words("record_labels_english")) + r"(?:[.:# ]|is|\()*" + _VALUE, re.IGNORECASE)
+_BY_ENGLISH = compiled(alternation(spellings(words("record_labels_english"))) + r"(?:[.:# ]|is|\()*" + _VALUE)
 _DATE = re.compile(r"(?:19|20)[0-9]{2}[\-/.](?:0?[1-9]|1[0-2])(?:[\-/.][0-3]?[0-9])?$")
 
 

@@ -11,9 +11,8 @@ from meddata_pipeline.privacy.pseudonym import resident_id_is_valid
 
 _GAP = r"[ \-]?"
 _LONG = compiled(
-    rf"[1-9](?<![0-9].)(?:{_GAP}[0-9]){{5}}{_GAP}(?:18|19|20)(?:{_GAP}[0-9]){{2}}{_GAP}(?:0[1-9]|1["
-    rf"0-2]){_GAP}(?:0[1-9]|[12][0-9]|3[01])"
-    rf"(?:{_GAP}[0-9]){{3}}{_GAP}[0-9Xx×✕](?![0-9])"
+    rf"[1-9](?<![0-9].)(?:{_GAP}[0-9]){{5}}{_GAP}(?:18|19|20)(?:{_GAP}[0-9]){{2}}"
+    rf"{_GAP}(?:0[1-9]|1[0-2]){_GAP}(?:0[1-9]|[12][0-9]|3[01])(?:{_GAP}[0-9]){{3}}{_GAP}[0-9Xx×✕](?![0-9])"
 )
 _OLD = compiled(r"[1-9](?<![0-9].)[0-9]{5}[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}(?![0-9])")
 _MASKED = compiled(r"[1-9](?<![0-9].)[0-9]{2,9}[*Xx×✕]{4,14}[0-9]{0,4}[0-9Xx×✕](?![0-9])")
@@ -70,6 +69,7 @@ class ResidentIdRule(Rule):
 
     name = "resident-id"
     entities = ("CN_RESIDENT_ID",)
+    needs = "digits"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits: 1.0 with a valid check digit, less where only the shape or a label speaks for it."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, spellings
 from meddata_pipeline.privacy.detect.types import Hit
+from meddata_pipeline.privacy.detect.words import alternation
 
 _SSN = compiled(r"[0-8](?<![0-9\-].)[0-9]{2}([\- ])[0-9]{2}\1[0-9]{4}(?![0-9\-])")
 _LABEL = compiled(
-    (
-        r"(?:SSN|social security number|social security no\.?|social security)(?:number|is|[:.# ])*([0"
-        r"-9]{3}[\- ]?[0-9]{2}[\- ]?[0-9]{4})(?![0-9])"
-    ),
-    re.IGNORECASE,
+    alternation(["SSN", "ssn", *spellings(["social security number", "social security no.", "social security"])])
+    + r"(?:number|is|[:.# ])*([0-9]{3}[\- ]?[0-9]{2}[\- ]?[0-9]{4})(?![0-9])"
 )
 
 
@@ -23,6 +20,7 @@ class SsnRule(Rule):
 
     name = "us-ssn"
     entities = ("US_SSN",)
+    needs = "digits"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by shape, 0.95 by label."""

@@ -9,9 +9,12 @@ from meddata_pipeline.privacy.detect.types import Hit
 
 _PATH = r"(?::[0-9]{2,5})?(?:/[A-Za-z0-9\-._~%!$&'()*+,;=:@/?#]*)?"
 _SCHEME = compiled(r"(?:https?|ftp|HTTPS?|Https?)://[A-Za-z0-9\-._~%:@\[\]]+" + _PATH)
+_ENDS = (
+    r"com\.cn|net\.cn|org\.cn|gov\.cn|edu\.cn|com|net|org|edu|gov|cn|io|info|biz|co\.uk|uk|de|fr|top|xyz|vip|me|tv|app"
+)
 _BARE = compiled(
-    r"[A-Za-z0-9](?<![A-Za-z0-9@._\-].)[A-Za-z0-9\-]*(?:\.[A-Za-z0-9\-]+)*\.(?:com\.cn|net\.cn|org\.cn|gov\.cn|edu\.cn|com|net|org|edu|gov|cn|io|info|biz|co\.uk|uk|de|fr|top|xyz|vip|me|tv|app)(?![A-Za-z0-9\-])"
-    + _PATH
+    r"[A-Za-z0-9](?<![A-Za-z0-9@._\-].)[A-Za-z0-9\-]*(?:\.[A-Za-z0-9\-]+)*"
+    rf"\.(?:{_ENDS})(?![A-Za-z0-9\-])" + _PATH
 )
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = compiled(rf"[0-9](?<![0-9.].)(?:(?<=25)[0-5]|[0-9]{{0,2}})\.{_OCTET}\.{_OCTET}\.{_OCTET}(?![0-9]|\.[0-9])")
@@ -26,6 +29,7 @@ class UrlRule(Rule):
 
     name = "url"
     entities = ("URL",)
+    needs = "letters"
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 1.0 with a scheme, 0.8 without."""
@@ -45,15 +49,17 @@ class IpRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.8 to 0.95."""
-        if "." in text:
+        if text.count(".") >= 3:
             for match in _V4.finditer(text):
                 if bounded(text, match.start(), match.end()) and int(match.group().split(".")[0]) <= 255:
                     yield Hit(match.start(), match.end(), "IP_ADDRESS", 0.95)
-        if ":" in text:
+        colons = text.count(":")
+        if colons >= 2:
             for match in _V6.finditer(text):
                 # 08:30:15 is a time: an address has a letter or at least four groups.
                 groups = match.group().split(":")
                 if len(groups) >= 5 or ("::" in match.group() and any(c.isalpha() for c in match.group())):
                     yield Hit(match.start(), match.end(), "IP_ADDRESS", 0.8)
-        for match in _MAC.finditer(text):
-            yield Hit(match.start(), match.end(), "OTHER_ID", 0.85)
+        if colons >= 5 or text.count("-") >= 5:
+            for match in _MAC.finditer(text):
+                yield Hit(match.start(), match.end(), "OTHER_ID", 0.85)
