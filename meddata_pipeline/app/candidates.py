@@ -355,8 +355,12 @@ def study_candidate(workplace: Workplace, product: str) -> Outcome:
     cohort = workplace.manifest(cohort_partition(spec)).facts["facts"]
     meta = {"product": product, "title": spec.title.model_dump(), "as_of": cohort["as_of"], "demo": workplace.keyring.demo}
     results = report.results(study, restricted, released, flow=cohort["flow"], k=policy.k, meta=meta)
-    answer = {"results": results, "html": {lang: report.render_html(results, lang) for lang in ("zh", "en")}}
     figures = report.figures(results)
+    answer = {
+        "results": results,
+        "html": {lang: report.render_html(results, lang) for lang in ("zh", "en")},
+        "figures": figures,
+    }
     facts = {"published_estimates": len(results["estimates"])}
     return workplace.keep_object(partition, answer, inputs, Outcome("", facts=facts, figures=figures))
 

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from meddata_pipeline.app.outcome import Check
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json, file_sha256
+from meddata_pipeline.core.offer import OfferTerms
 from meddata_pipeline.core.product import ProductSpec
+from meddata_pipeline.core.text import Text
 from meddata_pipeline.storage.files import PUBLIC_FILE, clear_dir, create_if_absent, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
@@ -122,16 +124,19 @@ def write_files(
 
 
 def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
+    from meddata_pipeline.app.candidates import contract_of
     from meddata_pipeline.privacy import risk_report
 
     product = spec.id
     study, offer = part(workplace, "study", product), part(workplace, "offer", product)
     quality, risk = part(workplace, "quality", product), part(workplace, "risk", product)
     policy = workplace.config.find(f"products/{product}/privacy.yaml")
+    as_of, demo = study["results"]["as_of"], workplace.keyring.demo
+    names = {column.name: column.title for column in contract_of(workplace, product).columns}
     files = {
         "results.json": _json(study["results"]),
         "quality.json": _json(quality),
-        "risk.json": _json(_public_risk(risk)),
+        "risk.json": _json(risk_report.published(risk, policy=policy)),
         "price.json": canonical_json(offer["price"]),
         "rights.json": canonical_json(offer["rights"]),
         "contract.yaml": workplace.config.find(f"products/{product}/contract.yaml").read_bytes(),
@@ -139,7 +144,16 @@ def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
     }
     for lang in ("zh", "en"):
         files[f"report.{lang}.html"] = study["html"][lang].encode()
-        files[f"risk.{lang}.html"] = risk_report.render(risk, policy=policy, title=spec.title, lang=lang).encode()
+        files[f"risk.{lang}.html"] = risk_report.render(
+            risk,
+            policy=policy,
+            title=spec.title,
+            lang=lang,
+            as_of=as_of,
+            names=names,
+            demo=demo,
+            translation=f"risk.{'en' if lang == 'zh' else 'zh'}.html",
+        ).encode()
     for name, svg in study["figures"].items():
         files[f"figures/{name}.svg"] = svg.encode()
     if spec.form == "microdata":
@@ -149,12 +163,6 @@ def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
 
 def _json(obj: Any) -> bytes:
     return json.dumps(obj, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n"
-
-
-def _public_risk(risk: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the risk report may be published: figures after protection; before it, exact sizes describe persons."""
-    before = {"prosecutor": risk["before"]["prosecutor"], "marketer": risk["before"]["marketer"]}
-    return {"product": risk["product"], "before": before, "after": risk["after"], "protection": risk["protection"]}
 
 
 def _parquet(workplace: Workplace, product: str) -> bytes:
@@ -187,6 +195,7 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
     """The description of what lies in a folder, from the candidate's parts."""
     from meddata_pipeline.app import candidates
     from meddata_pipeline.catalog.description import build
+    from meddata_pipeline.privacy.policy import load_policy
 
     product = spec.id
     study, offer = part(workplace, "study", product), part(workplace, "offer", product)
@@ -195,7 +204,7 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
     texts = _texts()
     terms = candidates.offer_of(workplace, product)
     after = risk["after"]
-    policy_k = int(risk["protection"]["asked"]["privacy"][0]["k"])
+    policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
     rows = published_count(int(after["rows"])) if spec.form == "microdata" else None
     price = offer["price"]
     parts: dict[str, Any] = {
@@ -222,10 +231,10 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
         ],
         "quality": quality["dimensions"],
         "risk": {
-            "k": policy_k,
+            "k": policy.k,
             "highest": float(after["prosecutor"]["highest"]),
             "average": float(after["marketer"]["success_rate"]),
-            "threshold": float(risk["threshold"]) if "threshold" in risk else None,
+            "threshold": policy.risk.threshold,
             "classes": int(after["classes"]),
         },
         "price": {
@@ -307,17 +316,12 @@ def _role(name: str) -> tuple[str, str | None]:
     return roles.get(stem, "other"), lang
 
 
-def _terms(offer: Any) -> list[Any]:
-    from meddata_pipeline.core.text import Text
-
+def _terms(offer: OfferTerms) -> list[Text]:
     terms = offer.terms
-    months = Text(zh=f"期限 {terms.months} 个月", en=f"Term: {terms.months} months")
-    exclusive = Text(zh="独占" if terms.exclusive else "非独占", en="Exclusive" if terms.exclusive else "Non-exclusive")
-    passing = Text(
-        zh="可再分发" if terms.redistribution else "不得再分发、不得重识别",
-        en="May be passed on" if terms.redistribution else "No redistribution, no re-identification",
-    )
-    return [terms.purpose, months, exclusive, passing]
+    months = Text(zh=f"期限 {terms.months} 个月，非独占", en=f"Term: {terms.months} months, non-exclusive")
+    passing = Text(zh="不得再分发，不得重识别", en="No redistribution, no re-identification")
+    place = ", ".join(terms.territory)
+    return [*terms.purposes, months, Text(zh=f"地域：{place}", en=f"Territory: {place}"), passing, *terms.other]
 
 
 def _effects(results: Mapping[str, Any]) -> list[dict[str, Any]]:
