@@ -29,7 +29,7 @@ class CountTable:
     """A table of persons, and which published ids would show each cell.
 
     Attributes:
-        name: whose table it is; for messages.
+        analysis: id of the analysis that shows it.
         counts: persons by row and column; every person of a column's group is in exactly one row.
         ids: ids of results that show (or give away) the cell; empty where a cell is not shown itself.
         zero_is_safe: by row, whether a count of 0 may be shown (nobody is missing) or not (nobody has the finding).
@@ -37,7 +37,7 @@ class CountTable:
         n_dependents: ids whose `n` is a group's size less its missing persons, and goes when their count does.
     """
 
-    name: str
+    analysis: str
     counts: tuple[tuple[int, ...], ...]
     ids: tuple[tuple[tuple[str, ...], ...], ...]
     zero_is_safe: tuple[bool, ...]
@@ -45,41 +45,40 @@ class CountTable:
     n_dependents: tuple[str, ...] = ()
 
 
-def feasible(counts: npt.NDArray[np.int64], hidden: Hidden, limit: int) -> npt.NDArray[np.float64]:
-    """What an attacker who sees the rest can say of each hidden cell.
+class Attacker:
+    """Who sees a table with hidden cells and computes what they can be.
 
     The attacker knows every column's total (group sizes are published) and each row's total that is no small cell
-    itself; hidden cells are at least 0.
+    itself; hidden cells are at least 0. The bounds are those of linear programming, so nothing computable is missed.
 
     Args:
         counts: (rows, columns).
         hidden: which cells are suppressed.
         limit: the small-cell limit.
-
-    Returns:
-        (rows, columns, 2): least and greatest possible value; for a visible cell its count.
     """
-    rows, columns = counts.shape
-    places = [(i, j) for i in range(rows) for j in range(columns) if hidden[i, j]]
-    bounds = np.repeat(counts[:, :, None], 2, axis=2).astype(np.float64)
-    if not places:
-        return bounds
-    equations, totals = [], []
-    for j in range(columns):
-        if hidden[:, j].any():
-            equations.append([float(b == j) for _, b in places])
-            totals.append(float(counts[hidden[:, j], j].sum()))
-    for i in range(rows):
-        if hidden[i].any() and counts[i].sum() >= limit:
-            equations.append([float(a == i) for a, _ in places])
-            totals.append(float(counts[i, hidden[i]].sum()))
-    for position, (i, j) in enumerate(places):
-        goal = np.zeros(len(places))
-        goal[position] = 1.0
-        for side, sign in enumerate((1.0, -1.0)):
-            answer = optimize.linprog(sign * goal, A_eq=equations, b_eq=totals, bounds=(0, None), method="highs")
-            bounds[i, j, side] = sign * answer.fun if answer.success else counts[i, j]
-    return bounds
+
+    def __init__(self, counts: npt.NDArray[np.int64], hidden: Hidden, limit: int) -> None:
+        rows, columns = counts.shape
+        self.places = [(i, j) for i in range(rows) for j in range(columns) if hidden[i, j]]
+        self.equations: list[list[float]] = []
+        self.totals: list[float] = []
+        for j in range(columns):
+            if hidden[:, j].any():
+                self.equations.append([float(b == j) for _, b in self.places])
+                self.totals.append(float(counts[hidden[:, j], j].sum()))
+        for i in range(rows):
+            if hidden[i].any() and counts[i].sum() >= limit:
+                self.equations.append([float(a == i) for a, _ in self.places])
+                self.totals.append(float(counts[i, hidden[i]].sum()))
+
+    def interval(self, i: int, j: int) -> tuple[float, float]:
+        """Least and greatest value that a hidden cell can have."""
+        goal = np.array([float(place == (i, j)) for place in self.places])
+        ends = [
+            optimize.linprog(sign * goal, A_eq=self.equations, b_eq=self.totals, bounds=(0, None), method="highs").fun
+            for sign in (1.0, -1.0)
+        ]
+        return float(ends[0]), float(-ends[1])
 
 
 def suppress(table: CountTable, limit: int) -> Hidden:
@@ -103,9 +102,9 @@ def suppress(table: CountTable, limit: int) -> Hidden:
     hidden: Hidden = small.copy()
     while hidden.any() and not hidden.all():
         weak = _weak(counts, hidden, small, limit)
-        if not len(weak):
+        if weak is None:
             break
-        i, j = (int(v) for v in weak[0])
+        i, j = weak
         near = [(int(counts[a, b]), a, b) for a, b in _neighbours(counts.shape, i, j) if not hidden[a, b]]
         # A row and a column hidden throughout: only the rest of the table can still help.
         rest = near or [(int(counts[a, b]), int(a), int(b)) for a, b in np.argwhere(~hidden)]
@@ -115,15 +114,19 @@ def suppress(table: CountTable, limit: int) -> Hidden:
     # Greed hides some in vain: show again, greatest first, what is not needed.
     for a, b in sorted(np.argwhere(hidden & ~small).tolist(), key=lambda place: (-counts[*place], *place)):
         hidden[a, b] = False
-        if len(_weak(counts, hidden, small, limit)):
+        if _weak(counts, hidden, small, limit) is not None:
             hidden[a, b] = True
     return hidden
 
 
-def _weak(counts: npt.NDArray[np.int64], hidden: Hidden, small: Hidden, limit: int) -> npt.NDArray[np.intp]:
-    """Small cells that an attacker can narrow down to less than the limit."""
-    bounds = feasible(counts, hidden, limit)
-    return np.argwhere(small & (bounds[:, :, 1] - bounds[:, :, 0] < limit - 1e-6))
+def _weak(counts: npt.NDArray[np.int64], hidden: Hidden, small: Hidden, limit: int) -> tuple[int, int] | None:
+    """A small cell that an attacker can narrow down to less than the limit, if there is one."""
+    attacker = Attacker(counts, hidden, limit)
+    for i, j in np.argwhere(small).tolist():
+        low, high = attacker.interval(i, j)
+        if high - low < limit - 1e-6:
+            return i, j
+    return None
 
 
 def _neighbours(shape: Sequence[int], i: int, j: int) -> list[tuple[int, int]]:

@@ -128,7 +128,6 @@ def publish(
         The published rows, in order; deviances and likelihoods are left out, as they give counts back.
     """
     registry = registry if registry is not None else CountRegistry(limit)
-    hidden, hidden_n = _hidden(tables, limit)
     tiny: set[str] = set()
     close: set[str] = set()
     for analysis, sizes in (groups or {}).items():
@@ -139,6 +138,7 @@ def publish(
                 registry.admit(label, size)
         else:
             close.add(analysis)
+    hidden, hidden_n = _hidden((t for t in tables if t.analysis not in tiny), limit)
     result = Published(uncounted=close | tiny)
     for row in estimates:
         if row["measure"] in _WITHHELD:

@@ -51,7 +51,7 @@ class Associations:
         """Read what `as_dict` wrote."""
         tables = [
             CountTable(
-                name=table["name"],
+                analysis=table["analysis"],
                 counts=tuple(tuple(line) for line in table["counts"]),
                 ids=tuple(tuple(tuple(cell) for cell in line) for line in table["ids"]),
                 zero_is_safe=tuple(table["zero_is_safe"]),

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from meddata_pipeline.core.text import Text
 from meddata_pipeline.disclosure.cells import CountRegistry, small_cell_limit
-from meddata_pipeline.disclosure.publish import COUNTS, Published, publish, publish_flow, significant
+from meddata_pipeline.disclosure.publish import COUNTS, Published, publish, publish_flow
 from meddata_pipeline.render import figures as draw
 from meddata_pipeline.render.html import environment, page
 from meddata_pipeline.render.texts import load_texts
@@ -138,7 +138,7 @@ def _protection_cost(
             row["change_percent"] = round(100 * (twin["estimate"] / estimate["estimate"] - 1), 1)
         if _finite(estimate["low"], estimate["high"], twin["low"], twin["high"]) and estimate["high"] > estimate["low"]:
             widths = [math.log(side["high"] / side["low"]) for side in (twin, estimate)]
-            row["interval_ratio"] = significant(widths[0] / widths[1], 3)
+            row["interval_ratio"] = round(widths[0] / widths[1], 2)
         rows.append(row)
     return rows
 

@@ -190,7 +190,7 @@ class _Builder:
         # n of the group minus its missing ones: whoever sees the one knows the other.
         ids.append([(missing_ids[label], n_ids[label]) for label in labels])
         return CountTable(
-            name=f"{self.id}/{coded.name}",
+            analysis=self.id,
             counts=tuple(tuple(line) for line in counts),
             ids=tuple(tuple(line) for line in ids),
             zero_is_safe=tuple(position == len(counts) - 1 for position in range(len(counts))),

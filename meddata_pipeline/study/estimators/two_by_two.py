@@ -252,14 +252,14 @@ def _tables(ctx: Context, exposure: str) -> list[tuple[str, Table]]:
     ]
 
 
-def _count_table(name: str, shown: Sequence[tuple[Table, tuple[str, ...]]]) -> CountTable:
+def _count_table(analysis: str, shown: Sequence[tuple[Table, tuple[str, ...]]]) -> CountTable:
     """Levels by outcome; every measure of a level rests on its own cells and on the reference's."""
     everything = tuple(i for _, ids in shown for i in ids)
     lines = [((round(t.a), round(t.b)), (ids, ids)) for t, ids in shown]
     if shown:
         reference = shown[0][0]
         lines.append(((round(reference.c), round(reference.d)), (everything, everything)))
-    return CountTable(name, tuple(c for c, _ in lines), tuple(i for _, i in lines), (False,) * len(lines))
+    return CountTable(analysis, tuple(c for c, _ in lines), tuple(i for _, i in lines), (False,) * len(lines))
 
 
 def _groups(ctx: Context, tables: Sequence[tuple[str, Table]]) -> dict[str, int]:
@@ -306,7 +306,7 @@ def compute(ctx: Context) -> Computed:
             exact = next(r["p"] for r in rows if r["measure"] == "or-fisher")
             if exact is not None:
                 p_values.append((term, exact))
-        computed.tables.append(_count_table(f"{analysis.id}/{exposure}", shown))
+        computed.tables.append(_count_table(analysis.id, shown))
         computed.groups |= _groups(ctx, [(term, table) for term, table in tables])
     for method in analysis.adjust:
         for (term, _), value in zip(p_values, adjust([p for _, p in p_values], method), strict=True):
