@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold
 from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
-from meddata_pipeline.privacy.detect.merge import MergeRules, default_rules, merge
+from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, merge
 from meddata_pipeline.privacy.detect.names import is_han
 from meddata_pipeline.privacy.detect.recognizers import rules
 from meddata_pipeline.privacy.detect.types import Known, Span
@@ -239,7 +239,7 @@ class Detector:
                         span.entity == "PERSON"
                         and span.source.startswith("name-")
                         and len(surface) == 3
-                        and span.score < 0.8
+                        and span.score < IN_DOUBT
                     ):
                         # The third character was taken in doubt: the name may have two.
                         surfaces.setdefault(surface[:2], span.entity)

@@ -17,6 +17,9 @@ import yaml
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.privacy.detect.types import ENTITIES, Span
 
+#: Below this a name's end was not plain; the recognizers of names give 0.7 to 0.75 then.
+IN_DOUBT = 0.8
+
 
 @dataclass(frozen=True)
 class MergeRules:
@@ -99,6 +102,8 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     pieces = [(span.start, span.end)]
     for other in taken:
         if other.start < span.end and span.start < other.end:
+            if _doubtful(span, other):
+                return
             remaining: list[tuple[int, int]] = []
             for start, end in pieces:
                 if other.end <= start or end <= other.start:
@@ -114,14 +119,28 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     if pieces == [(span.start, span.end)]:
         taken.append(span)
         return
+    before = {other.end for other in taken if other.entity == span.entity}
+    behind = {other.start for other in taken if other.entity == span.entity}
     for start, end in pieces:
-        # Punctuation that is left over between two findings identifies nobody.
-        while start < end and not text[start].isalnum():
-            start += 1
-        while start < end and not text[end - 1].isalnum():
-            end -= 1
+        # Punctuation that is left over between two findings identifies nobody, unless it belongs to one of them (+86).
+        if start not in before and end not in behind:
+            while start < end and not text[start].isalnum():
+                start += 1
+            while start < end and not text[end - 1].isalnum():
+                end -= 1
         if start < end:
             taken.append(span._replace(start=start, end=end))
+
+
+def _doubtful(span: Span, other: Span) -> bool:
+    """Whether a name's last character was taken in doubt, and what is known shows that the name ends before it."""
+    return (
+        span.entity == other.entity == "PERSON"
+        and span.start == other.start
+        and span.end == other.end + 1
+        and span.score < IN_DOUBT
+        and other.score > span.score
+    )
 
 
 def _join(spans: list[Span]) -> list[Span]:

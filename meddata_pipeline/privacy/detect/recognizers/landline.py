@@ -14,8 +14,9 @@ _AREA = compiled(
 )
 _SERVICE = compiled(r"[48](?<![0-9].)00[ \-]?[0-9]{3}[ \-]?[0-9]{4}(?![0-9])")
 _LABEL = compiled(
-    alternation(words("phone_labels"))
-    + r"(?:号码?|为|是|随访|回访|通知|[:.# ]){0,4}([(+]?[0-9](?:[ \-()转]{0,2}[0-9]){6,15})(?![0-9])"
+    alternation(words("phone_labels")) + r"(?:号码?|为|是|随访|回访|通知|[:.# ]){0,4}"
+    # A mobile number ends after eleven digits, whatever stands behind a blank; others come in groups of three or more.
+    r"((?:\+?86[ \-]?)?1[3-9][0-9](?:[ \-]?[0-9]){8}|[(+]?[0-9]{2,}(?:[ \-()转]{1,2}[0-9]{3,}){0,4})(?![0-9])"
 )
 _TAIL = compiled(r"尾号(?:为|是|[: ])?([0-9]{3,6})(?![0-9])")
 
@@ -38,8 +39,8 @@ class LandlineRule(Rule):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.7)
         for match in _LABEL.finditer(text):
-            start, end = match.span(1)
-            yield Hit(start, end, "PHONE_NUMBER", 0.9)
+            if 7 <= len(digits_of(match.group(1))) <= 18:
+                yield Hit(*match.span(1), "PHONE_NUMBER", 0.9)
         if "尾号" in text:
             for match in _TAIL.finditer(text):
                 yield Hit(match.start(1), match.end(1), "OTHER_ID", 0.8)

@@ -8,7 +8,7 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, dig
 from meddata_pipeline.privacy.detect.types import Hit
 
 _PLAIN = compiled(r"1(?<![0-9].)[ \-]?[3-9][ \-]?[0-9](?:[ \-.]{0,2}[0-9]){8}(?![0-9])")
-_PREFIX = compiled(r"(?:\+|00|8)(?:\+? ?86|6)[ \-)]{0,2}1[ \-]?[3-9][ \-]?[0-9](?:[ \-.]{0,2}[0-9]){8}(?![0-9])")
+_PREFIX = compiled(r"(?:\+ ?86|0086|\(86\)|86)[ \-)]{0,2}1[ \-]?[3-9][ \-]?[0-9](?:[ \-.]{0,2}[0-9]){8}(?![0-9])")
 _MASKED = compiled(r"1(?<![0-9].)[3-9][0-9][*xX×]{3,6}[0-9]{2,5}(?![0-9])")
 _SPOKEN = compiled(
     r"[一幺](?<![零〇一幺二两三四五六七八九].)[三四五六七八九][零〇一幺二两三四五六七八九]{9}(?![零〇一幺二两三四五六七八九十])"

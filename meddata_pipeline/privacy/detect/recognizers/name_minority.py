@@ -5,36 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, words
 
-_DOT = re.compile("[\u00b7]")
-_OPEN = re.compile(
+#: What ends a name to its left: who somebody is, and words that lead to a name.
+_BEFORE = re.compile(
     alternation(
         [
             *words("roles"),
             *words("labels"),
-            "的",
-            "由",
-            "请",
-            "经",
-            "因",
-            "和",
-            "与",
-            "及",
-            "对",
-            "给",
-            "向",
-            "为",
-            "是",
-            "于",
-            "在",
-            "叫",
+            *words("leads"),
+            *"的由请经因和与及对给向为是于在叫父母兄弟姐妹夫妻者属员知",
         ]
     )
-    + "$"
 )
+_LONGEST = 8
 
 
 class MinorityNameRule(Rule):
@@ -44,25 +31,35 @@ class MinorityNameRule(Rule):
     entities = ("PERSON",)
 
     def find(self, text: str) -> Iterator[Hit]:
-        """Hits of 0.9: transliterations on both sides of the dot; other ideographs up to the clause."""
-        if "\u00b7" not in text:
-            return
+        """Hits of 0.9: from the last word that leads to a name up to what shows that it ends."""
+        at = text.find("\u00b7")
+        while at >= 0:
+            start = self._start(text, at)
+            end = self._end(text, at + 1)
+            while end < len(text) and text[end] == "\u00b7":
+                end = self._end(text, end + 1)
+            if start < at and end > at + 1:
+                yield Hit(start, end, "PERSON", 0.9)
+            at = text.find("\u00b7", max(end, at + 1))
+
+    @staticmethod
+    def _start(text: str, dot: int) -> int:
+        start = dot
+        while start and dot - start < _LONGEST and is_han(text[start - 1]):
+            start -= 1
+        for match in _BEFORE.finditer(text, start, dot):
+            if match.end() < dot:
+                start = match.end()
+        return start
+
+    @staticmethod
+    def _end(text: str, start: int) -> int:
+        names = grammar()
         letters = characters("transliteration")
-        for match in _DOT.finditer(text):
-            dot = match.start()
-            start, end = dot, dot + 1
-            while start and text[start - 1] in letters and dot - start < 8:
-                start -= 1
-            while end < len(text) and text[end] in letters and end - dot < 9:
-                end += 1
-            if start == dot or end == dot + 1:
-                left = re.search(r"[\u3400-\u9fff]{1,8}$", text[:dot])
-                right = re.match(r"[\u3400-\u9fff]{1,8}", text[dot + 1 :])
-                if left is None or right is None:
-                    continue
-                if start == dot:
-                    opened = [m.end() for i in range(len(left.group())) if (m := _OPEN.search(left.group()[: i + 1]))]
-                    start = dot - len(left.group()) + (max(opened) if opened and max(opened) < len(left.group()) else 0)
-                if end == dot + 1:
-                    end = dot + 1 + min(len(right.group()), 6)
-            yield Hit(start, end, "PERSON", 0.9)
+        end = start
+        while end < len(text) and end - start < _LONGEST and is_han(text[end]):
+            # A character of transliterations goes on with the name, even where it could begin another word.
+            if text[end] not in letters and end > start and names.ends(text, end):
+                break
+            end += 1
+        return end

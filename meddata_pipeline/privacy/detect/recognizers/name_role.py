@@ -15,6 +15,7 @@ _ROLE = compiled(
 )
 _LABEL = compiled(alternation(words("labels")) + r"(?:\([^()\n]{1,6}\))? ?[:;_][\s:_\"“]{0,4}")
 _NAMED = compiled(r"(?:名叫|姓名|我叫|自称|化名|名为)[:\s\"“]{0,3}")
+_LEAD = compiled(alternation(words("leads")))
 _NEXT = re.compile(r" ?(?:[、/,;&+]|和|及|与|以及) ?| {1,2}")
 #: Behind a label of a name there may be a name that no list of surnames knows.
 _UNLISTED = re.compile(r"[\u3400-\u9fff]{2,4}(?=$|[\s,。;、()/0-9A-Za-z\[])")
@@ -48,6 +49,11 @@ class NameRoleRule(Rule):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
             yield from self._chain(text, match.end(), True, 0.0)
+        for match in _LEAD.finditer(text):
+            led = names.name_at(text, match.end())
+            # Such words are frequent: the surname must be none of the doubtful ones, and the end must be seen.
+            if led is not None and led.certain and text[match.end()] not in names.weak:
+                yield Hit(match.end(), led.end, "PERSON", 0.75)
 
     def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""

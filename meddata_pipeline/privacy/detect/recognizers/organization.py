@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
@@ -10,6 +11,13 @@ from meddata_pipeline.privacy.detect.words import alternation, characters, word_
 
 _KIND = compiled(alternation(words("organization_kinds")))
 _PLACE = compiled(alternation([*words("provinces"), *words("cities")]))
+#: A numbered ward, with its department: 口腔内科三病区.
+_WARD = compiled(
+    r"[0-9一二三四五六七八九十](?<![0-9].)[0-9一二三四五六七八九十]{0,2} ?(?:病区|病房|病室|护理单元|诊区|诊室)"
+)
+_DEPARTMENT = re.compile(r"(?:[\u3400-\u9fff]{1,7}[科部楼]|第)$")
+#: 县人民医院 names a hospital to everybody who knows the county.
+_LEVELS = frozenset("省市县区州旗镇乡村")
 _LONGEST = 14
 
 
@@ -21,6 +29,7 @@ class OrganizationRule(Rule):
 
     def __init__(self) -> None:
         self._stop = characters("not_place")
+        self._verbs = self._stop - {"科"}
         self._plain = word_set("organization_plain")
         self._generic = word_set("organization_generic")
 
@@ -38,8 +47,15 @@ class OrganizationRule(Rule):
             own = text[start:kind]
             if not own or own.isascii() or (own.endswith(tuple(self._plain)) and match.group() in self._generic):
                 continue
-            if len(own) < 2 and match.group() in self._generic:
+            if len(own) < 2 and match.group() in self._generic and own not in _LEVELS:
                 continue
+            yield Hit(start, match.end(), "ORGANIZATION", 0.6)
+        for match in _WARD.finditer(text):
+            department = _DEPARTMENT.search(text[max(0, match.start() - 8) : match.start()])
+            start = match.start() - len(department.group()) if department else match.start()
+            for i in range(start, match.start()):
+                if text[i] in self._verbs:
+                    start = i + 1
             yield Hit(start, match.end(), "ORGANIZATION", 0.6)
 
     def _is_part(self, character: str) -> bool:
