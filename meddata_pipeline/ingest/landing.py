@@ -110,7 +110,8 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _is_skipped(name: str) -> bool:
-    return name.startswith(".") or name.lower().endswith(_UNFINISHED)
+    # ~$ is the lock file that a spreadsheet program leaves beside an open workbook.
+    return name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED)
 
 
 def _is_day(name: str) -> bool:

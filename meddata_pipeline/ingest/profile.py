@@ -180,7 +180,17 @@ class Group(_Strict):
 
 
 class Profile(_Strict):
-    """A hospital's profile; see the module and docs/operations for an example."""
+    """A hospital's profile; the shipped ones are examples.
+
+    Attributes:
+        hospital: id of the hospital, the name of its landing folder.
+        encoding: of its text files; ``auto`` finds it. A byte order mark wins over both.
+        missing: further spellings of a missing value.
+        id_patterns: shapes of the hospital's own numbers, by canonical column; free text is searched for them.
+        optout, vip: lists of people who must leave.
+        excluded_groups: groups beside the shipped ones.
+        tables: the hospital's tables by a name of your own, which goes into reports.
+    """
 
     hospital: str
     title: Text

@@ -16,7 +16,7 @@ PATIENTS = "病案号,姓名\n1,甲\n2,乙\n"
 
 
 def test_unfinished_and_hidden_files_are_no_part_of_a_delivery(tmp_path: Path) -> None:
-    write(tmp_path / "a" / DAY, {"x.csv": "1", "y.csv.part": "2", "z.TMP": "3", ".hidden": "4"})
+    write(tmp_path / "a" / DAY, {"x.csv": "1", "y.csv.part": "2", "z.TMP": "3", ".hidden": "4", "~$x.xlsx": "5"})
     (tmp_path / "a" / DAY / "folder").mkdir()
     (found,) = scan(tmp_path)
     assert [f.name for f in found.files] == ["x.csv"]
