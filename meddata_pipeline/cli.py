@@ -12,8 +12,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +22,9 @@ from meddata_pipeline.core.errors import BadInput, MeddataError, Refused
 from meddata_pipeline.core.settings import Settings
 
 DEMO_SEED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+_JSON_LINES = ("detect", "redact")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,9 +33,30 @@ app = typer.Typer(
     help="From raw hospital extracts to data products. 从医院原始数据到可交易的数据产品。",
 )
 
+quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that ingest put aside. 隔离的行。")
+release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, by role. 按角色审批候选版本。")
+keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
+profile_app = typer.Typer(no_args_is_help=True, help="Hospitals' profiles. 医院配置。")
+product_app = typer.Typer(no_args_is_help=True, help="Products' files. 产品配置。")
+catalog_app = typer.Typer(no_args_is_help=True, help="The catalogue. 目录。")
+order_app = typer.Typer(no_args_is_help=True, help="Orders. 订单。")
+for _name, _group in {
+    "quarantine": quarantine_app,
+    "release": release_app,
+    "keys": keys_app,
+    "profile": profile_app,
+    "product": product_app,
+    "catalog": catalog_app,
+    "order": order_app,
+}.items():
+    app.add_typer(_group, name=_name)
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Home = Annotated[Path | None, typer.Option("--home", help="The home folder (MEDDATA_HOME, default ./.meddata).")]
 ConfigDir = Annotated[Path | None, typer.Option("--config", help="A configuration folder above the home's own.")]
+Landing = Annotated[
+    Path | None, typer.Option("--landing", help="Landing folder (MEDDATA_LANDING, default HOME/landing).")
+]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language of messages: zh or en.")]
 
 
@@ -174,14 +199,18 @@ def _products_text(body: dict[str, Any]) -> str:
         lines += [f"    {r['code']}: {r['detail']} ({r['where']})" for r in product["reasons"]]
         if product["next_command"]:
             lines.append(f"    next: {product['next_command']}")
-    lines += [f"failed: {f['job']} {f['partition']}: {r['code']}: {r['detail']}" for f in body["failed"] for r in f["reasons"]]
+    lines += [
+        f"failed: {f['job']} {f['partition']}: {r['code']}: {r['detail']}" for f in body["failed"] for r in f["reasons"]
+    ]
     lines += [f"skipped: {s}" for s in body["skipped"]]
     return "\n".join(lines)
 
 
 @app.command()
 def run(
-    landing: Annotated[Path | None, typer.Option("--landing", help="Landing folder, read in place, taken as complete.")] = None,
+    landing: Annotated[
+        Path | None, typer.Option("--landing", help="Landing folder, read in place, taken as complete.")
+    ] = None,
     home: Home = None,
     product: Annotated[list[str] | None, typer.Option("--product", help="Only this product (repeat for more).")] = None,
     hospital: Annotated[list[str] | None, typer.Option("--hospital", help="Only this hospital.")] = None,
@@ -221,7 +250,9 @@ def demo(
     landing = settings.home / "landing"
     note("demo keys: NOT FOR REAL DATA")
     with progress_bar() as show:
-        real = showcase.prepare(settings, landing, patients=patients, progress=lambda d, t: show("sample patients", d, t))
+        real = showcase.prepare(
+            settings, landing, patients=patients, progress=lambda d, t: show("sample patients", d, t)
+        )
     if not real:
         note("birthweight-smoking left out: no shared/data/real folder here (docs/operations.md says how to bring it)")
     summary = _run(settings, landing, None, None, None)
@@ -233,7 +264,780 @@ def demo(
         raise typer.Exit(1)
 
 
+# -- where everything stands -------------------------------------------------------------------------------------------
+
+
+def _look(home: Path | None, config: Path | None, lang: str | None, landing: Path | None = None) -> Any:
+    """The workplace of a command that looks at a home; nothing is created by opening it."""
+    return workplace_of(settings_of(home, config, lang), landing)
+
+
+def _say(lang: str, zh: str, en: str) -> str:
+    return zh if lang == "zh" else en
+
+
+def _reason_lines(reasons: list[dict[str, str]], indent: str = "    ") -> list[str]:
+    return [f"{indent}{r['code']}: {r['detail']} ({r['where']})" for r in reasons]
+
+
+def _status_text(body: dict[str, Any], lang: str) -> str:
+    lines = []
+    for h in body["hospitals"]:
+        days, ingested, rows, aside = h["arrived"], h["ingested"], f"{h['rows']:,}", f"{h['quarantine']:,}"
+        zh = f"到达 {days} 天，已入库 {ingested} 天，{rows} 行，隔离 {aside} 行"
+        en = f"{days} days arrived, {ingested} ingested, {rows} rows, {aside} quarantined"
+        lines.append(f"{h['id']}: {_say(lang, zh, en)}")
+        for name, word in (("partial", "不完整"), ("waiting", "待入库"), ("late", "未到")):
+            if h[name]:
+                lines.append(f"    {_say(lang, word, name)}: {', '.join(h[name])}")
+        if not h["profile"]:
+            lines.append("    " + _say(lang, "没有配置文件", "no profile: its deliveries are skipped"))
+    for p in body["products"]:
+        lines.append(f"{p['id']} {p['version'] or '-'}: {p['state']}")
+        lines += _reason_lines(p["reasons"])
+        if p["next_command"]:
+            lines.append(f"    {_say(lang, '下一步', 'next')}: {p['next_command']}")
+    return "\n".join(lines)
+
+
+@app.command()
+def status(
+    home: Home = None, landing: Landing = None, config: ConfigDir = None, lang: Lang = None, as_json: Json = False
+) -> None:
+    """Hospitals: arrived, late, partial, rows, quarantine. Products: state, reasons, next command.
+
+    Example: meddata status --home .meddata
+    """
+    from meddata_pipeline.app.status import overview
+
+    workplace = _look(home, config, lang, landing)
+    answer(overview(workplace), as_json, lambda b: _status_text(b, workplace.settings.lang))
+
+
+@app.command()
+def doctor(
+    home: Home = None, landing: Landing = None, config: ConfigDir = None, lang: Lang = None, as_json: Json = False
+) -> None:
+    """Check the installation: Python, packages, home, keys, landing folder, disk, Dagster, configuration.
+
+    Example: meddata doctor --home .meddata
+    """
+    from meddata_pipeline.app.status import doctor as check
+
+    workplace = _look(home, config, lang, landing)
+    checks = check(workplace)
+    failed = [{"code": c["id"], "detail": c["detail"], "where": "doctor"} for c in checks if c["status"] == "failed"]
+    words = {"passed": "正常", "warning": "注意", "failed": "失败"} if workplace.settings.lang == "zh" else {}
+    lines = [f"{words.get(c['status'], c['status']):8} {c['id']}: {c['detail']}" for c in checks]
+    answer({"checks": checks, "reasons": failed}, as_json, lambda _: "\n".join(lines))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(metavar="COLUMN|ROW", help="Or HOSPITAL/COLUMN, PRODUCT/COLUMN; see below.")],
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Why a column or a source row was withheld.
+
+    Example: meddata explain inflammation-pulpitis-cohort/person_id
+
+    Example: meddata explain hospital-a/2024-01-01/#1f2e3d4c:17 (record 17 of that file, counted from 0)
+    """
+    from meddata_pipeline.app.explain import explain as find
+
+    answer(find(_look(home, config, lang), name), as_json, lambda b: "\n".join(_reason_lines(b["reasons"], "")))
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------------
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    hospital: Annotated[str | None, typer.Option("--hospital", help="Only this hospital.")] = None,
+    day: Annotated[str | None, typer.Option("--day", help="Only this day, yyyy-mm-dd.")] = None,
+    home: Home = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Count quarantined rows by hospital, day, table, file and reason.
+
+    Example: meddata quarantine list --hospital hospital-a
+    """
+    from meddata_pipeline.app.review_quarantine import counts
+
+    settings = settings_of(home, None, lang)
+    items = counts(settings, hospital, day)
+    body = {"items": items, "rows": sum(i["rows"] for i in items)}
+    lines = [f"{i['hospital']} {i['day']} {i['table'] or '-'} {i['file']} {i['reason']}: {i['rows']}" for i in items]
+    total = _say(settings.lang, f"共 {body['rows']} 行", f"{body['rows']} rows in all")
+    answer(body, as_json, lambda _: "\n".join([*lines, total]))
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    hospital: str,
+    day: str,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only rows with this reason.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write rows with values here; below <home>/restricted only.")
+    ] = None,
+    home: Home = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Show quarantined rows. Their values go to a terminal or below <home>/restricted, never into a pipe or a log.
+
+    Example: meddata quarantine show hospital-a 2024-01-01 --reason impossible_date
+    """
+    from meddata_pipeline.app import review_quarantine as review
+    from meddata_pipeline.storage.files import write_atomic
+
+    workplace = _look(home, None, lang)
+    target = review.restricted_file(workplace.settings, out) if out is not None else None
+    items = review.rows(workplace, hospital, day, reason)
+    if target is not None:
+        write_atomic(target, "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in items).encode())
+        note(_say(workplace.settings.lang, f"已写入 {len(items)} 行", f"{len(items)} rows written"))
+    visible = sys.stdout.isatty() and target is None and not as_json
+    if not visible:
+        items = review.without_values(items)
+        if target is None:
+            note("values are shown on a terminal, or written with --out below <home>/restricted")
+
+    def text(body: dict[str, Any]) -> str:
+        return "\n".join(
+            f"{i['table'] or '-'} {i['file']}:{'-' if i['row'] is None else i['row']} {i['reason']} {i['column']}"
+            + (f"\n    {review.printable(i['raw'])}" if visible else "")
+            for i in body["items"]
+        )
+
+    answer({"items": items}, as_json, text)
+
+
+# -- decisions ---------------------------------------------------------------------------------------------------------
+
+
+def _standing_text(item: dict[str, Any]) -> str:
+    lines = [f"{item['product']} {item['version']} #{item['candidate'][:8]}: {item['state']}"]
+    lines += [f"    {role}: approved" for role in item["approved"]]
+    lines += [f"    {role}: rejected: {why}" for role, why in item["rejected"].items()]
+    lines += [f"    {role}: missing" for role in item["missing"]]
+    if item["next_command"]:
+        lines.append(f"    next: {item['next_command']}")
+    return "\n".join(lines)
+
+
+@release_app.command("list")
+def release_list(home: Home = None, config: ConfigDir = None, lang: Lang = None, as_json: Json = False) -> None:
+    """List candidates and where their signatures stand.
+
+    Example: meddata release list
+    """
+    from meddata_pipeline.app.decisions import pending
+
+    items = pending(_look(home, config, lang))
+    answer({"items": items}, as_json, lambda b: "\n".join(_standing_text(i) for i in b["items"]) or "no candidate")
+
+
+@release_app.command("show")
+def release_show(
+    product: str, home: Home = None, config: ConfigDir = None, lang: Lang = None, as_json: Json = False
+) -> None:
+    """Show the evidence of a product's candidate: what is to be signed, and the folder of its files.
+
+    Example: meddata release show inflammation-pulpitis
+    """
+    from meddata_pipeline.app.decisions import evidence
+    from meddata_pipeline.exchange.pricing import yuan
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [
+            _standing_text(b),
+            f"digest: {b['candidate']}",
+            f"as of: {b['as_of']}",
+            f"form: {b['form']}, {b['access']}",
+        ]
+        lines += [f"hospitals: {', '.join(b['hospitals'])}", f"persons: {b['persons']}"]
+        lines += [f"highest risk: {b['highest_risk']['before']:.4f} before, {b['highest_risk']['after']:.4f} after"]
+        lines += [f"price: {yuan(b['price_fen'])} yuan", f"rights complete: {b['rights_complete']}"]
+        lines += ["failed checks:", *_reason_lines(b["failed"])] if b["failed"] else []
+        return "\n".join([*lines, f"files: {b['folder']}"])
+
+    answer(evidence(_look(home, config, lang), product), as_json, text)
+
+
+Role = Annotated[str, typer.Option("--role", help="As what you sign, e.g. privacy-officer.")]
+RoleKey = Annotated[Path, typer.Option("--key", help="Your Ed25519 key (PEM); `meddata keys new FILE` makes one.")]
+Words = Annotated[str, typer.Option("--reason", help="Why, in your words.")]
+Seen = Annotated[str | None, typer.Option("--digest", help="Digest of the candidate you looked at, or how it begins.")]
+
+
+def _decide(
+    decision: Literal["approve", "reject"],
+    workplace: Any,
+    product: str,
+    role: str,
+    key: Path,
+    reason: str,
+    seen: str | None,
+) -> dict[str, Any]:
+    from meddata_pipeline.app.decisions import decide
+
+    return decide(workplace, product, role=role, key=key, decision=decision, reason=reason, digest=seen)
+
+
+@release_app.command("approve")
+def release_approve(
+    product: str,
+    role: Role,
+    key: RoleKey,
+    reason: Words,
+    seen: Seen = None,
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Approve a product's candidate as a role; after the last one, `meddata run` publishes it.
+
+    Example: meddata release approve inflammation-pulpitis --role data-owner --key owner.pem --reason "complete"
+    """
+    answer(_decide("approve", _look(home, config, lang), product, role, key, reason, seen), as_json, _standing_text)
+
+
+@release_app.command("reject")
+def release_reject(
+    product: str,
+    role: Role,
+    key: RoleKey,
+    reason: Words,
+    seen: Seen = None,
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Reject a product's candidate as a role; it is not published until somebody changes their mind or it changes.
+
+    Example: meddata release reject inflammation-pulpitis --role privacy-officer --key officer.pem --reason "too fine"
+    """
+    answer(_decide("reject", _look(home, config, lang), product, role, key, reason, seen), as_json, _standing_text)
+
+
+@keys_app.command("new")
+def keys_new(
+    file: Path,
+    root: Annotated[
+        bool, typer.Option("--root", help="A root key for MEDDATA_KEY_FILE, to lie outside the home.")
+    ] = False,
+    buyer: Annotated[bool, typer.Option("--buyer", help="An age identity, to receive bundles with.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key: Ed25519 to sign as a role; with --root the root key of a home; with --buyer an age identity.
+
+    Example: meddata keys new officer.pem
+    """
+    from meddata_pipeline.app.tools import new_key
+
+    if root and buyer:
+        raise BadInput("Choose one of --root and --buyer")
+    kind: Literal["role", "root", "buyer"] = "root" if root else "buyer" if buyer else "role"
+    hints = {
+        "role": "register the public key in <home>/config/roles.yaml: {public}",
+        "root": "name it in MEDDATA_KEY_FILE, and keep a copy: without it the home cannot be read",
+        "buyer": "the recipient to give to the seller: {public}",
+    }
+    made = new_key(file, kind, settings_of(home).home)
+    answer(made, as_json, lambda b: hints[kind].format(**b))
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+@profile_app.command("check")
+def profile_check(
+    hospital: Annotated[str | None, typer.Argument(help="By default every hospital.")] = None,
+    home: Home = None,
+    config: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Check hospitals' profiles, and list the columns that their deliveries have left open.
+
+    Example: meddata profile check hospital-a
+    """
+    from meddata_pipeline.app.checks import check_profile
+
+    workplace = _look(home, config, None)
+    found = [check_profile(workplace, h) for h in ([hospital] if hospital else workplace.config.hospitals())]
+
+    def text(_: dict[str, Any]) -> str:
+        lines = []
+        for p in found:
+            lines.append(f"{p['hospital']}: {len(p['tables'])} tables, {len(p['kinds'])} kinds")
+            for q in p["open_questions"]:
+                place = f"column {q['position']}" if q["position"] else f"no column for {q['column']}"
+                lines.append(f"    {q['why']}: {q['day']} {q['table']} {q['file']} {place}")
+        return "\n".join(lines)
+
+    answer({"profiles": found, "open_questions": sum(len(p["open_questions"]) for p in found)}, as_json, text)
+
+
+@product_app.command("check")
+def product_check(
+    product: Annotated[str | None, typer.Argument(metavar="ID", help="By default every product.")] = None,
+    home: Home = None,
+    config: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Check a product's files against each other, and find the columns on which they disagree.
+
+    Example: meddata product check inflammation-pulpitis
+    """
+    from meddata_pipeline.app.checks import check_product
+
+    workplace = _look(home, config, None)
+    found = [check_product(workplace, p) for p in ([product] if product else workplace.config.products())]
+    reasons = [r for p in found for r in p["reasons"]]
+
+    def text(_: dict[str, Any]) -> str:
+        lines = [f"{p['id']}: {len(p['columns'])} columns, {len(p['reasons'])} disagreements" for p in found]
+        return "\n".join([*lines, *_reason_lines(reasons)])
+
+    answer({"products": found, "reasons": reasons}, as_json, text)
+    if reasons:
+        raise typer.Exit(1)
+
+
+# -- tools on files ----------------------------------------------------------------------------------------------------
+
+TextFile = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="JSON Lines, UTF-8; by default standard input.")
+]
+TextLang = Annotated[str, typer.Option("--lang", help="Language of the texts: zh, en or auto (each by its letters).")]
+RosterFile = Annotated[Path | None, typer.Option("--roster", help="Names of staff, one per line.")]
+LinesOnly = Annotated[bool, typer.Option("--json", help="Accepted; the answer is always JSON Lines.")]
+
+
+@contextmanager
+def _opened(file: Path | None) -> Iterator[IO[bytes]]:
+    if file is None or str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = file.open("rb")
+    except OSError:
+        raise BadInput("The file of texts cannot be read", where="FILE") from None
+    with stream:
+        yield stream
+
+
+def _put_lines(answers: Iterator[dict[str, Any]]) -> None:
+    """Print JSON Lines; end with exit code 2 if a line could not be read."""
+    bad = 0
+    for body in answers:
+        bad += "error" in body
+        line = json.dumps(body, ensure_ascii=False)
+        # An id may hold half a surrogate pair, which no UTF-8 stream takes.
+        sys.stdout.write((line if line.isascii() or _encodable(line) else json.dumps(body)) + "\n")
+    if bad:
+        note(f"meddata: {bad} lines could not be read; each has its error in its place")
+        raise typer.Exit(2)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@app.command()
+def detect(
+    file: TextFile = None, lang: TextLang = "auto", roster: RosterFile = None, as_json: LinesOnly = False
+) -> None:
+    """Find identifiers in texts. JSON Lines {"id", "text"} in, {"id", "spans"} out, in the same order.
+
+    Example: meddata detect notes.jsonl --roster staff.txt
+    """
+    from meddata_pipeline.app import tools
+    from meddata_pipeline.privacy.jsonl import detect_lines
+
+    detector, by_lang = tools.detectors(lang, roster)
+    with _opened(file) as stream:
+        _put_lines(detect_lines(tools.text_lines(stream), detector, detectors=by_lang))
+
+
+@app.command()
+def redact(
+    file: TextFile = None,
+    style: Annotated[
+        str, typer.Option("--style", help="tag: [PERSON_1]; surrogate: made-up values of the same shape.")
+    ] = "tag",
+    key_file: Annotated[Path | None, typer.Option("--key-file", help="A root key; same key, same surrogates.")] = None,
+    lang: TextLang = "auto",
+    roster: RosterFile = None,
+    home: Home = None,
+    as_json: LinesOnly = False,
+) -> None:
+    """Replace identifiers in texts. JSON Lines {"id", "text"} in, {"id", "text", "spans"} out, in the same order.
+
+    Example: meddata redact notes.jsonl --style surrogate --key-file research.key
+    """
+    from meddata_pipeline.app import tools
+    from meddata_pipeline.privacy.jsonl import redact_lines
+
+    if style not in ("tag", "surrogate"):
+        raise BadInput("The style is tag or surrogate", where="--style")
+    key = _redaction_key(key_file, home)
+    detector, by_lang = tools.detectors(lang, roster)
+    with _opened(file) as stream:
+        _put_lines(redact_lines(tools.text_lines(stream), detector, key, style=style, detectors=by_lang))
+
+
+def _redaction_key(key_file: Path | None, home: Path | None) -> bytes:
+    import secrets
+
+    from meddata_pipeline.app.status import require_home
+    from meddata_pipeline.app.tools import keyring_of
+    from meddata_pipeline.storage.keys import load_keyring
+
+    if key_file is not None:
+        return keyring_of(key_file).derive("redact")
+    if home is not None or os.environ.get("MEDDATA_HOME"):
+        settings = settings_of(home)
+        require_home(settings)
+        return load_keyring(settings).derive("redact")
+    note("no key and no home: an ephemeral key; another call gives other surrogates and shifts")
+    return secrets.token_bytes(32)
+
+
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV (UTF-8) or Parquet.")]
+PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, see formats/policy.md.")]
+
+
+def _risk_lines(risk: dict[str, Any]) -> list[str]:
+    lines = [f"{risk['rows']} rows, {risk['classes']} classes, {risk['uniques']} unique"]
+    for attacker in ("prosecutor", "journalist"):
+        found = risk[attacker]
+        lines.append(f"{attacker}: highest {found['highest']:.4f}, at risk {found['records_at_risk']:.2%}")
+    return [*lines, f"marketer: {risk['marketer']['success_rate']:.4f}"]
+
+
+@app.command()
+def anonymize(
+    table: Table,
+    policy: PolicyFile,
+    out: Annotated[Path, typer.Option("--out", help="The anonymised table, CSV or Parquet by its suffix.")],
+    as_json: Json = False,
+) -> None:
+    """Anonymise a table by a policy; without a solution nothing is written and the exit code is 1.
+
+    Example: meddata anonymize births.csv --policy policy.yaml --out released.csv
+    """
+    from meddata_pipeline.privacy.tabular.files import anonymize_file
+
+    def text(b: dict[str, Any]) -> str:
+        levels = ", ".join(f"{column} {level}" for column, level in b["transformation"].items())
+        lines = [f"levels: {levels}", f"loss {b['loss']}", f"{b['suppressed_rows']} of {b['rows']} rows suppressed"]
+        return "\n".join([*lines, *_risk_lines(b["risk"])])
+
+    answer(anonymize_file(table, policy, out), as_json, text)
+
+
+@app.command()
+def risk(table: Table, policy: PolicyFile, as_json: Json = False) -> None:
+    """Risk of re-identification of a table as it lies.
+
+    Example: meddata risk births.csv --policy policy.yaml
+    """
+    from meddata_pipeline.privacy.risk import risk_file
+
+    answer(risk_file(table, policy), as_json, lambda b: "\n".join(_risk_lines(b)))
+
+
+@app.command()
+def validate(
+    table: Table,
+    contract: Annotated[Path, typer.Option("--contract", help="ODCS 3.1 contract.")],
+    as_json: Json = False,
+) -> None:
+    """Check a table against an ODCS contract; a failed check of severity error gives exit code 1.
+
+    Example: meddata validate births.csv --contract contract.yaml
+    """
+    from meddata_pipeline.quality.api import validate_file
+
+    result = validate_file(table, contract)
+    body = {**result.as_dict(), "reasons": [r.as_dict() for r in result.reasons()]}
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{c['status']:8} {c['severity']:8} {c['id']}: {c['failed_rows']} rows" for c in b["checks"]]
+        scores = [f"{name}: {score:.3f}" for name, score in b["scores"].items() if score is not None]
+        return "\n".join([*lines, *scores])
+
+    answer(body, as_json, text)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def associate(
+    table: Table,
+    study: Annotated[Path, typer.Option("--study", help="The study, see formats/study.md.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.html and results.json.")],
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Run an association study on a table. The report is suppressed and rounded, the estimates of --json are not.
+
+    Example: meddata associate births.csv --study study.yaml --out report
+    """
+    from meddata_pipeline.app.tools import associate as run_study
+
+    def text(b: dict[str, Any]) -> str:
+        shown = [e for e in b["estimates"] if e["measure"] in ("or", "rr", "rd")]
+        lines = [f"{e['id']}: {e['estimate']} ({e['low']} to {e['high']}){_because(e)}" for e in shown]
+        return "\n".join([*lines, b["report"], b["results"]])
+
+    answer(run_study(table, study, out, settings_of(None, None, lang).lang), as_json, text)
+
+
+def _because(estimate: dict[str, Any]) -> str:
+    return f", {estimate['reason']}" if estimate["reason"] else ""
+
+
+# -- catalogue and trade -----------------------------------------------------------------------------------------------
+
+
+@catalog_app.command("build")
+def catalog_build(home: Home = None, config: ConfigDir = None, as_json: Json = False) -> None:
+    """Build the site again from every committed version.
+
+    Example: meddata catalog build --home .meddata
+    """
+    from meddata_pipeline.app.publication import build_site
+    from meddata_pipeline.app.status import require_home
+    from meddata_pipeline.app.tools import entries_of
+
+    workplace = _look(home, config, None)
+    require_home(workplace.settings)
+    facts = build_site(workplace).facts
+    entries = [p.relative_to(workplace.home).as_posix() for p in entries_of(workplace.home)]
+    body = {"pages": facts["pages"], "products": facts["products"], "entries": entries, "site": "catalog/index.html"}
+    answer(body, as_json, lambda b: f"{b['pages']} pages of {b['products']} products in {workplace.home / 'catalog'}")
+
+
+@catalog_app.command("validate")
+def catalog_validate(
+    entry: Annotated[
+        list[Path] | None, typer.Argument(help="Entries (.ttl, .jsonld); by default all that is published.")
+    ] = None,
+    shapes: Annotated[
+        list[Path] | None, typer.Option("--shapes", help="SHACL shapes, files or folders (repeat).")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Check catalogue entries against SHACL shapes, offline; a violation gives exit code 1.
+
+    Example: meddata catalog validate --home .meddata
+    """
+    from meddata_pipeline.app.status import require_home
+    from meddata_pipeline.app.tools import entries_of, validate_entries
+
+    settings = settings_of(home)
+    if not entry:
+        require_home(settings)
+    items = validate_entries(entry or entries_of(settings.home), shapes or ())
+    reasons = [
+        {"code": "catalog-entry", "detail": f"{r['path']}: {r['message']}", "where": r["focus"]}
+        for i in items
+        for r in i["results"]
+        if r["severity"] == "Violation"
+    ]
+    body = {
+        "entries": [{"entry": i["entry"], "violations": i["violations"], "warnings": i["warnings"]} for i in items],
+        "violations": sum(i["violations"] for i in items),
+        "items": [{"entry": i["entry"], **r} for i in items for r in i["results"]],
+        "reasons": reasons,
+    }
+    lines = [f"{e['entry']}: {e['violations']} violations, {e['warnings']} warnings" for e in body["entries"]]
+    answer(body, as_json, lambda b: "\n".join([*lines, *_reason_lines(b["reasons"])]) or "no entries")
+    if reasons:
+        raise typer.Exit(1)
+
+
+@catalog_app.command("serve")
+def catalog_serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 8600,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Serve the catalogue on 127.0.0.1 until Ctrl-C: published versions only, read-only, nothing restricted.
+
+    Example: meddata catalog serve --port 8600
+    """
+    from meddata_pipeline.app.catalog_server import server
+    from meddata_pipeline.app.status import require_home
+
+    settings = settings_of(home)
+    require_home(settings)
+    try:
+        made = server(settings.home, port)
+    except OSError:
+        raise BadInput("The port is taken", where="--port", next_step="Choose another one, or 0") from None
+    with made:
+        answer({"url": f"http://127.0.0.1:{made.server_address[1]}/"}, as_json, lambda b: str(b["url"]))
+        sys.stdout.flush()
+        made.serve_forever()
+
+
+@app.command()
+def price(
+    product: Annotated[str, typer.Argument(metavar="ID")],
+    home: Home = None,
+    config: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """The price estimate by the cost approach, with every step and its reason; amounts in fen.
+
+    Example: meddata price inflammation-pulpitis
+    """
+    from meddata_pipeline.app.trade import price as estimate
+    from meddata_pipeline.exchange.pricing import yuan
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{yuan(s['amount_fen']):>14}  {s['reason']['zh']}  {s['reason']['en']}" for s in b["steps"]]
+        return "\n".join([*lines, f"{yuan(b['low_fen'])} – {yuan(b['high_fen'])} 元 yuan", *b["notice"].values()])
+
+    answer(estimate(_look(home, config, None), product), as_json, text)
+
+
+@app.command()
+def rights(
+    product: Annotated[str, typer.Argument(metavar="ID")],
+    home: Home = None,
+    config: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Which evidence of the three rights each hospital has supplied, and which is missing.
+
+    Example: meddata rights inflammation-pulpitis
+    """
+    from meddata_pipeline.app.trade import rights as statement
+
+    def text(b: dict[str, Any]) -> str:
+        lines = []
+        for holder in b["holders"]:
+            states = ", ".join(f"{r['right']} {r['status']}" for r in holder["rights"])
+            lines.append(f"{holder['hospital']}: {states}")
+        return "\n".join([*lines, *b["notice"].values()])
+
+    answer(statement(_look(home, config, None), product), as_json, text)
+
+
+@order_app.command("place")
+def order_place(
+    product: str,
+    version: str,
+    buyer: Annotated[str, typer.Option("--buyer", help="The buyer's age recipient, age1….")],
+    price_fen: Annotated[int, typer.Option("--price-fen", min=1, help="Price including taxes, in fen.")],
+    home: Home = None,
+    config: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Sell a version to one buyer: order, encrypted bundle, settlement; asked again, nothing happens twice.
+
+    Example: meddata order place inflammation-pulpitis 1.1 --buyer age1… --price-fen 400000
+    """
+    from meddata_pipeline.app.trade import place_order
+
+    def text(b: dict[str, Any]) -> str:
+        return f"{b['order']}\n{b['bundle']}\n{_settlement_text(b['settlement'])}"
+
+    answer(place_order(_look(home, config, None), product, version, buyer, price_fen), as_json, text)
+
+
+@order_app.command("list")
+def order_list(home: Home = None, as_json: Json = False) -> None:
+    """List the orders of a home.
+
+    Example: meddata order list
+    """
+    from meddata_pipeline.app.trade import orders
+
+    def text(b: dict[str, Any]) -> str:
+        return (
+            "\n".join(f"{o['order']} {o['product']} {o['version']}: {o['price_fen']} fen" for o in b["items"])
+            or "no order"
+        )
+
+    answer({"items": orders(_look(home, None, None))}, as_json, text)
+
+
+def _settlement_text(settlement: dict[str, Any]) -> str:
+    parts = [(part, line) for part in ("taxes", "fees", "payouts") for line in settlement[part]]
+    lines = [f"{line['amount_fen']:>12} fen  {part}  {line['id']} {line['party']}" for part, line in parts]
+    return "\n".join([*lines, f"{settlement['gross_fen']:>12} fen  in all"])
+
+
+@app.command()
+def settle(order: str, home: Home = None, config: ConfigDir = None, as_json: Json = False) -> None:
+    """Divide the price of an order among taxes, fees, hospitals and operator, exact to the fen; once.
+
+    Example: meddata settle order-0123456789abcdef
+    """
+    from meddata_pipeline.app.trade import settle as divide
+
+    answer(divide(_look(home, config, None), order), as_json, _settlement_text)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="An encrypted bundle, its decrypted tar, or a version's folder.")],
+    identity: Annotated[Path | None, typer.Option("--identity", help="The buyer's age identity file.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="The publisher's public key (base64), known from elsewhere.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a bundle or a release offline: signatures, every file, sign-offs, the buyer; exit code 1 if a check fails.
+
+    Example: meddata verify 1.1-0123456789abcdef.tar.age --identity buyer.txt
+    """
+    from meddata_pipeline.exchange.bundle import verify as check
+
+    found = check(bundle, identity=identity, public_key=key)
+    failed = [c for c in found["checks"] if c["status"] == "failed"]
+    body = {**found, "reasons": [{"code": c["id"], "detail": c["detail"], "where": bundle.name} for c in failed]}
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{c['status']:8} {c['id']}{': ' + c['detail'] if c['detail'] else ''}" for c in b["checks"]]
+        if b["demo"]:
+            lines.append("signed with demo keys: NOT FOR REAL DATA")
+        if b["ok"] and not b["trusted"]:
+            lines.append(f"publisher's key: {b['publisher_key']}; compare it with one from elsewhere, with --key")
+        return "\n".join(lines)
+
+    answer(body, as_json, text)
+    if not found["ok"]:
+        raise typer.Exit(1)
+
+
 # -- the way out -------------------------------------------------------------------------------------------------------
+
+
+def _write_utf8() -> None:
+    """What machines read is UTF-8, whatever the locale of the shell."""
+    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _refusal(error: MeddataError) -> dict[str, Any]:
@@ -244,8 +1048,16 @@ def _refusal(error: MeddataError) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 refused, 2 bad usage or bad input."""
     words = sys.argv[1:] if arguments is None else arguments
+    _write_utf8()
     try:
         app(words, prog_name="meddata")
+    except SystemExit as end:
+        # Typer has told the person what is wrong with the usage; a script that asked for JSON gets its one object.
+        if end.code == _USAGE and "--json" in words and words[0] not in _JSON_LINES:
+            sys.stdout.write(json.dumps({"error": "bad usage, see standard error", "reasons": []}) + "\n")
+        raise
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except MeddataError as error:
         note(f"meddata: {error}")
         if isinstance(error, Refused):
@@ -255,6 +1067,8 @@ def main(arguments: list[str] | None = None) -> None:
             sys.stdout.write(json.dumps(_refusal(error), ensure_ascii=False) + "\n")
         sys.exit(1 if isinstance(error, Refused) else 2)
     except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - a library's text may quote the data it choked on
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "meddata_pipeline" in f.filename]
@@ -263,8 +1077,8 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         note(f"meddata: internal error: {type(error).__name__} in {where}; its text is withheld, it may hold data")
         if "--json" in words:
-            reason = {"code": "internal-error", "detail": type(error).__name__, "where": where}
-            sys.stdout.write(json.dumps({"error": "internal error", "reasons": [reason]}) + "\n")
+            told = {"code": "internal-error", "detail": type(error).__name__, "where": where}
+            sys.stdout.write(json.dumps({"error": "internal error", "reasons": [told]}) + "\n")
         sys.exit(1)
 
 

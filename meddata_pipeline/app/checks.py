@@ -96,36 +96,33 @@ def _columns(workplace: Workplace, product: str) -> Iterator[Reason]:
     named = [*policy.identifiers, *policy.released_columns]
     for column in named:
         if column not in cohort:
-            yield Reason(
-                "not-in-cohort", f"Column {column} is in the policy and not in the cohort", f"{base}/privacy.yaml"
-            )
+            yield Reason("not-in-cohort", f"Column {column} is listed and not in the cohort", f"{base}/privacy.yaml")
     for column in sorted(cohort - set(named)):
         detail = f"Column {column} of the cohort is not in the policy, so it is withheld; list it or set keep: false"
         yield Reason("not-in-policy", detail, f"{base}/privacy.yaml")
     if policy.unit is not None and policy.unit not in cohort:
         yield Reason("not-in-cohort", f"Column {policy.unit} (unit) is not in the cohort", f"{base}/privacy.yaml")
-    hierarchies = {**policy.quasi_identifiers, **policy.sensitive}
-    for column, entry in hierarchies.items():
-        if entry.hierarchy is not None and not (policy_file.parent / entry.hierarchy).is_file():
+    hierarchies = {c: q.hierarchy for c, q in policy.quasi_identifiers.items()}
+    hierarchies |= {c: s.hierarchy for c, s in policy.sensitive.items()}
+    for column, file in hierarchies.items():
+        if file is not None and not (policy_file.parent / file).is_file():
             yield Reason("no-hierarchy", f"Column {column}: its hierarchy file is missing", f"{base}/privacy.yaml")
     roles = {c: role for role in _CLASSES.values() for c in getattr(policy, role)}
     contract = {c.name: c for c in candidates.contract_of(workplace, product).columns}
-    for name, column in contract.items():
+    for name, described in contract.items():
         if name not in roles and name not in _ADDED:
             yield Reason(
                 "not-released",
-                f"Column {name} is in the contract and the policy does not release it",
+                f"Column {name} is not released by the policy",
                 f"{base}/contract.yaml",
             )
-        elif name in roles and _CLASSES.get(column.classification) != roles[name]:
-            detail = (
-                f"Column {name} is {column.classification} in the contract and stands under {roles[name]} in the policy"
-            )
+        elif name in roles and _CLASSES.get(described.classification) != roles[name]:
+            detail = f"Column {name} is {described.classification} here and stands under {roles[name]} in the policy"
             yield Reason("class-differs", detail, f"{base}/contract.yaml")
     for name in sorted(set(roles) - set(contract)):
         yield Reason(
             "not-in-contract",
-            f"Column {name} is released and the contract does not describe it",
+            f"Column {name} is released and not described",
             f"{base}/contract.yaml",
         )
     study = load_study(config.find(f"products/{spec.cohort_product}/study.yaml"))
@@ -195,9 +192,7 @@ def _people(workplace: Workplace, product: str) -> Iterator[Reason]:
     roles = signoff.Roles.load(config).roles
     for role in offer.signatures:
         if role not in roles:
-            yield Reason(
-                "unknown-role", f"Role {role} must sign and is not in roles.yaml", f"products/{product}/offer.yaml"
-            )
+            yield Reason("unknown-role", f"Role {role} is not in roles.yaml", f"products/{product}/offer.yaml")
     known = config.hospitals()
     for hospital in spec.hospitals if spec.hospitals != "all" else ():
         if hospital not in known:

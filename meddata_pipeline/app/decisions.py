@@ -94,7 +94,7 @@ def failed_checks(workplace: Workplace, product: str) -> list[dict[str, str]]:
 
 
 def evidence(workplace: Workplace, product: str) -> dict[str, Any]:
-    """What a person looks at before signing: figures of the candidate, failed checks, signatures, the folder of its files.
+    """What a person looks at before signing: figures of the candidate, failed checks, signatures, its files.
 
     Raises:
         BadInput: the product has no candidate.
@@ -183,7 +183,7 @@ def _registered(workplace: Workplace, role: str, signer: Signer) -> None:
         raise BadInput(
             "The key is not registered for this role",
             where=f"roles.yaml, roles.{role}.keys",
-            next_step=f"Its public key is {signer.public}; whoever runs the installation adds it to <home>/config/roles.yaml",
+            next_step=f"Add its public key {signer.public} to <home>/config/roles.yaml",
         )
 
 

@@ -47,8 +47,8 @@ def explain(workplace: Workplace, name: str) -> dict[str, Any]:
 
     Args:
         workplace: the home.
-        name: a row ``hospital/day/#digest8:row``, a column of a file by its position ``hospital/day/#digest8@position``,
-            or a column by name, alone or behind ``hospital/`` or ``product/``.
+        name: a row ``hospital/day/#digest8:row``, a column of a file by its place ``hospital/day/#digest8@place``, or a
+            column by name, alone or behind ``hospital/`` or ``product/``.
 
     Returns:
         ``{"subject", "kind": row | column, "reasons": [{"code", "detail", "where"}]}``.
@@ -82,13 +82,17 @@ def _facts(workplace: Workplace, hospital: str, day: str) -> dict[str, Any]:
     return facts
 
 
+def _no_file(hospital: str, day: str) -> BadInput:
+    return BadInput(
+        "The delivery holds no such file", where=f"{hospital}/{day}", next_step="See `meddata quarantine list`"
+    )
+
+
 def _row(workplace: Workplace, hospital: str, day: str, digest: str, row: int) -> list[dict[str, str]]:
     facts = _facts(workplace, hospital, day)
     balance = next((b for b in facts["balance"] if b["file"][1:] == digest[:8]), None)
     if balance is None:
-        raise BadInput(
-            "The delivery holds no such file", where=f"{hospital}/{day}", next_step="See `meddata quarantine list`"
-        )
+        raise _no_file(hospital, day)
     if row >= balance["rows_in"]:
         raise BadInput(
             f"The file has {balance['rows_in']} records, counted from 0", where=f"{hospital}/{day}/{balance['file']}"
@@ -100,8 +104,8 @@ def _row(workplace: Workplace, hospital: str, day: str, digest: str, row: int) -
     ]
     if found:
         return found
-    groups = ", ".join(f"{group} {count}" for group, count in balance["excluded"].items())
-    detail = f"It belongs to a person or group that must not be in; the file's excluded rows: {groups}"
+    # Which group is not told: that a row belongs to one is a fact of its patient.
+    detail = "It belongs to a person who must not be in: an opt-out or an excluded group"
     return [_reason("excluded", detail, where)]
 
 
@@ -154,9 +158,7 @@ def _after(workplace: Workplace, kind: str, hospital: str, day: str) -> str:
 def _position(workplace: Workplace, hospital: str, day: str, digest: str, position: int) -> list[dict[str, str]]:
     facts = _facts(workplace, hospital, day)
     if all(b["file"][1:] != digest[:8] for b in facts["balance"]):
-        raise BadInput(
-            "The delivery holds no such file", where=f"{hospital}/{day}", next_step="See `meddata quarantine list`"
-        )
+        raise _no_file(hospital, day)
     where = f"{hospital}/{day}/#{digest[:8]}, column {position}"
     for entry in facts["withheld"]:
         if entry["file"][1:] == digest[:8] and entry["position"] == position:

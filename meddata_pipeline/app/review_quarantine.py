@@ -1,7 +1,7 @@
 """The quarantine as people see it: counts for everybody, rows for those who may look into the restricted zone.
 
-What belongs here: listing and showing. What does not: deciding that a row is bad (ingest). There is no release of single
-rows: a hospital that delivers the corrected file replaces what it sent, and the row balance stays exact.
+What belongs here: listing and showing. What does not: deciding that a row is bad (ingest). There is no release of
+single rows: a hospital that delivers the corrected file replaces what it sent, and the row balance stays exact.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def associate(table: Path, study_file: Path, out: Path, lang: str) -> dict[str, 
     Args:
         table: CSV or Parquet.
         study_file: formats/study.md.
-        out: folder for report.html (suppressed and rounded) and results.json (never rounded, so as private as the table).
+        out: folder for report.html (suppressed, rounded) and results.json (never rounded, so as private as the table).
         lang: language of report.html.
 
     Returns:
