@@ -1,1 +1,1 @@
-"""Use-cases that join packages, without Dagster: each step of the way of the data, product states, people's decisions."""
+"""Use-cases that join packages, without Dagster: the steps of the data, product states, people's decisions."""

@@ -1,4 +1,4 @@
-"""Alerts: one line in a file, and a webhook where one is configured. Texts come guarded; nothing of a patient is in them."""
+"""Alerts: one line in a file, and a webhook where one is configured. Their texts come guarded."""
 
 from __future__ import annotations
 

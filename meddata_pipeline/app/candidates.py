@@ -1,4 +1,4 @@
-"""A product's candidate: cohort, study of record, protection, risk, quality, the study again, price, the dossier to sign.
+"""A product's candidate: cohort, study of record, protection, risk, quality, the study again, price, dossier.
 
 What belongs here: the steps per product, what each depends on, the files of a release. What does not: how a cohort is
 defined (study), how a table is anonymised (privacy), whether a candidate is published (releases).
@@ -6,8 +6,6 @@ defined (study), how a table is anonymised (privacy), whether a candidate is pub
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -19,12 +17,11 @@ from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
-from meddata_pipeline.core.canonical import canonical_json, digest_of
-from meddata_pipeline.core.errors import BadInput, MeddataError, Reason, Refused
+from meddata_pipeline.core.canonical import digest_of
+from meddata_pipeline.core.errors import Reason, Refused
 from meddata_pipeline.core.offer import OfferTerms, load_offer
 from meddata_pipeline.core.product import ProductSpec, load_product
 from meddata_pipeline.core.tables import kinds
-from meddata_pipeline.storage.files import ensure_private_dir, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
@@ -143,7 +140,9 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
         "cohort", steps[0].n_before, len(made.frame), excluded={s.id: s.excluded for s in steps if s.excluded}
     )
     if not len(made.frame):
-        raise Refused("Nobody is eligible for the cohort", reasons=[Reason("empty-cohort", where=product)], where=product)
+        raise Refused(
+            "Nobody is eligible for the cohort", reasons=[Reason("empty-cohort", where=product)], where=product
+        )
     check = Check(
         "row_balance",
         balance.difference == 0,
@@ -160,7 +159,9 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
     }
     table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
     figures = {"flow": flow(_flow(steps))}
-    return workplace.keep(cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures))
+    return workplace.keep(
+        cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures)
+    )
 
 
 def _flow(steps: Sequence[FlowStep]) -> list[dict[str, Any]]:
@@ -182,7 +183,8 @@ def _cohort_columns(kind: str) -> list[str]:
 
 
 def _cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
-    return workplace.lake.read(cohort_partition(spec)).to_pandas(date_as_object=True)
+    frame: pd.DataFrame = workplace.lake.read(cohort_partition(spec)).to_pandas(date_as_object=True)
+    return frame
 
 
 def study_cohort(workplace: Workplace, product: str) -> Outcome:
@@ -251,7 +253,9 @@ def protect(workplace: Workplace, product: str) -> Outcome:
         counted, problems = {}, list(refusal.reasons)
     balance = Balance("candidate", len(frame), len(released), suppressed={"small-class": len(frame) - len(released)})
     checks = (
-        Check("row_balance", balance.difference == 0, "error", "row-balance", f"{len(frame)} rows in, {len(released)} out"),
+        Check(
+            "row_balance", balance.difference == 0, "error", "row-balance", f"{len(frame)} rows in, {len(released)} out"
+        ),
         Check("k_anonymity", not problems, "error", "k-anonymity", "; ".join(r.detail for r in problems), counted),
     )
     table = released.assign(row_id=frame.loc[released.index, "row_id"]) if len(released) else released
@@ -267,13 +271,15 @@ def _dates(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
     if not policy.date_shift:
         return [], []
     dates = [c for c in cohort.columns if cohort[c].map(lambda v: isinstance(v, date)).any()]
-    months = [c for c in dates if c in policy.quasi_identifiers and (policy.quasi_identifiers[c].dates or [""])[0] == "month"]
+    levels = {name: quasi.dates or [] for name, quasi in policy.quasi_identifiers.items()}
+    months = [c for c in dates if levels.get(c, [])[:1] == ["month"]]
     return [c for c in dates if c not in months], months
 
 
 def released_frame(workplace: Workplace, product: str) -> pd.DataFrame:
     """The candidate's table as it would be published."""
-    return workplace.lake.read(candidate_partition("table", product)).to_pandas(date_as_object=True)
+    frame: pd.DataFrame = workplace.lake.read(candidate_partition("table", product)).to_pandas(date_as_object=True)
+    return frame
 
 
 def measure_risk(workplace: Workplace, product: str) -> Outcome:
@@ -322,7 +328,11 @@ def judge_quality(workplace: Workplace, product: str) -> Outcome:
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
-        failed = [c for c in answer["checks"] if (c["severity"] == "error") == (severity == "error") and c["status"] != "passed"]
+        failed = [
+            c
+            for c in answer["checks"]
+            if (c["severity"] == "error") == (severity == "error") and c["status"] != "passed"
+        ]
         detail = ", ".join(f"{c['id']} {c['status']}" for c in failed)
         checks.append(Check(name, not failed, severity, "contract", detail, {"failed": len(failed)}))  # type: ignore[arg-type]
     scores = {name: value for name, value in answer["scores"].items() if value is not None}
@@ -343,7 +353,9 @@ def study_candidate(workplace: Workplace, product: str) -> Outcome:
     inputs = {
         "study": workplace.manifest(_study_partition(spec)).digest,
         "table": workplace.manifest(candidate_partition("table", product)).digest,
-        "spec": workplace.config_digest(f"products/{spec.cohort_product}/study.yaml", f"products/{product}/product.yaml"),
+        "spec": workplace.config_digest(
+            f"products/{spec.cohort_product}/study.yaml", f"products/{product}/product.yaml"
+        ),
     }
     partition = candidate_partition("study", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
@@ -353,7 +365,12 @@ def study_candidate(workplace: Workplace, product: str) -> Outcome:
     restricted = Associations.from_dict(workplace.load_object(_study_partition(spec)))
     released = measure(numeric_midpoints(released_frame(workplace, product), study), study)
     cohort = workplace.manifest(cohort_partition(spec)).facts["facts"]
-    meta = {"product": product, "title": spec.title.model_dump(), "as_of": cohort["as_of"], "demo": workplace.keyring.demo}
+    meta = {
+        "product": product,
+        "title": spec.title.model_dump(),
+        "as_of": cohort["as_of"],
+        "demo": workplace.keyring.demo,
+    }
     results = report.results(study, restricted, released, flow=cohort["flow"], k=policy.k, meta=meta)
     figures = report.figures(results)
     answer = {
@@ -431,7 +448,11 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
     folder = staging(workplace, product)
     partition = candidate_partition("dossier", product)
     kept = workplace.kept(partition, inputs)
-    if kept is not None and folder.is_dir() and workplace.load_object(partition)["files"] == release.file_entries(folder):
+    if (
+        kept is not None
+        and folder.is_dir()
+        and workplace.load_object(partition)["files"] == release.file_entries(folder)
+    ):
         return kept
     version = dossier.version_for(workplace, product, content, contract_of(workplace, product).major)
     files, violations = dossier.write_files(workplace, spec, version, folder)

@@ -19,6 +19,7 @@ from meddata_pipeline.core.canonical import canonical_json, file_sha256
 from meddata_pipeline.core.offer import OfferTerms
 from meddata_pipeline.core.product import ProductSpec
 from meddata_pipeline.core.text import Text
+from meddata_pipeline.privacy.policy import load_policy
 from meddata_pipeline.storage.files import PUBLIC_FILE, clear_dir, create_if_absent, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
@@ -91,7 +92,9 @@ def version_for(workplace: Workplace, product: str, content: str, major: int) ->
 
     last = release.latest(workplace.home, product)
     if last is not None:
-        manifest = json.loads((release.product_dir(workplace.home, product) / last.version / release.MANIFEST).read_bytes())
+        manifest = json.loads(
+            (release.product_dir(workplace.home, product) / last.version / release.MANIFEST).read_bytes()
+        )
         if manifest.get("content_digest") == content:
             return last.version
     return release.next_version(workplace.home, product, major)
@@ -158,6 +161,8 @@ def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
         files[f"figures/{name}.svg"] = svg.encode()
     if spec.form == "microdata":
         files["data.parquet"] = _parquet(workplace, product)
+    else:
+        files["aggregates.csv"] = _aggregates(workplace, product, study["results"])
     return files
 
 
@@ -177,10 +182,18 @@ def _parquet(workplace: Workplace, product: str) -> bytes:
     return sink.getvalue()
 
 
+def _aggregates(workplace: Workplace, product: str, results: Mapping[str, Any]) -> bytes:
+    from meddata_pipeline.disclosure.aggregates import aggregates
+
+    table = workplace.lake.read(Partition("candidate", "table", (product,))).to_pandas()
+    policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
+    limit = int(results["disclosure"]["limit"])
+    return aggregates(table, list(policy.quasi_identifiers), str(results["outcome"]), limit)
+
+
 def codebook(workplace: Workplace, product: str) -> list[dict[str, Any]]:
     """One entry per released column, from the contract, and one per withheld column with its reason."""
     from meddata_pipeline.app.candidates import contract_of
-    from meddata_pipeline.privacy.policy import load_policy
 
     policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
     entries = [column.as_dict() for column in contract_of(workplace, product).columns]
@@ -195,7 +208,6 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
     """The description of what lies in a folder, from the candidate's parts."""
     from meddata_pipeline.app import candidates
     from meddata_pipeline.catalog.description import build
-    from meddata_pipeline.privacy.policy import load_policy
 
     product = spec.id
     study, offer = part(workplace, "study", product), part(workplace, "offer", product)
@@ -242,7 +254,8 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
             "high": price["high_fen"],
             "basis": texts["price_basis"],
             "items": [
-                {"title": b["title"], "fen": b["amount_fen"], "reason": texts["price_reason"]} for b in price["breakdown"]
+                {"title": b["title"], "fen": b["amount_fen"], "reason": texts["price_reason"]}
+                for b in price["breakdown"]
             ],
         },
         "spatial": spec.spatial,
@@ -258,9 +271,7 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
 
 
 def legal_label(workplace: Workplace, product: str) -> str:
-    """What the data are called, computed: ``demo``, ``key-kept`` or ``key-destroyed``. Never that they are anonymous."""
-    from meddata_pipeline.privacy.policy import load_policy
-
+    """What the data are called, computed: ``demo``, ``key-kept``, ``key-destroyed``; never that they are anonymous."""
     if workplace.keyring.demo:
         return "demo"
     policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
@@ -313,6 +324,8 @@ def _role(name: str) -> tuple[str, str | None]:
         return "figure", None
     if stem == "data":
         return "data", None
+    if stem == "aggregates":
+        return "aggregate", None
     return roles.get(stem, "other"), lang
 
 

@@ -219,7 +219,9 @@ def _balance(result: IngestResult) -> Outcome:
         "flags": dict(result.flags),
     }
     checks = (
-        Check("row_balance", exact, "error", "row-balance", f"{rows_in} rows in, {mapped} mapped, {rejected} quarantined"),
+        Check(
+            "row_balance", exact, "error", "row-balance", f"{rows_in} rows in, {mapped} mapped, {rejected} quarantined"
+        ),
         Check(
             "quarantined_share",
             share <= _QUARANTINE_WARNING,
@@ -424,7 +426,11 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
         result = deid.deidentify(kind, table, known, person_key, detector)
         rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
         balance = Balance(
-            kind, rows_in, result.table.num_rows, excluded=excluded, merged={"superseded": superseded} if superseded else {}
+            kind,
+            rows_in,
+            result.table.num_rows,
+            excluded=excluded,
+            merged={"superseded": superseded} if superseded else {},
         )
         if balance.difference:
             off.append(kind)
@@ -439,7 +445,9 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
             checks = (Check("row_balance", not off, "error", "row-balance", detail),)
         facts = {"balance": balance.as_dict(), "withheld_cells": dict(result.withheld)}
         outcomes[kind] = workplace.keep(partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks))
-    outcomes[_SPANS] = workplace.keep(partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched))
+    outcomes[_SPANS] = workplace.keep(
+        partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched)
+    )
     return outcomes
 
 
@@ -454,7 +462,9 @@ def _latest_of_day(workplace: Workplace, kind: str, hospital: str, day: str) -> 
     table = workplace.lake.read(records_partition(kind, hospital, day))
     with workplace.query() as con:
         con.register("day_rows", table)
-        ordered = f"SELECT * FROM ({current_sql('day_rows', voided=True)}) ORDER BY source_table, source_file, source_row"  # noqa: S608
+        ordered = (
+            f"SELECT * FROM ({current_sql('day_rows', voided=True)}) ORDER BY source_table, source_file, source_row"  # noqa: S608
+        )
         latest = con.sql(ordered).to_arrow_table().cast(table.schema)
     return latest, table.num_rows - latest.num_rows
 
@@ -487,7 +497,9 @@ def _spans(spans: list[pa.Table], residual: int, searched: int) -> Outcome:
     names = sorted(by_entity, key=lambda n: (-by_entity[n], n))
     figures = {}
     if names:
-        figures["identifiers"] = bars(names, [by_entity[n] for n in names], title="自由文本中的标识 Identifiers in free text")
+        figures["identifiers"] = bars(
+            names, [by_entity[n] for n in names], title="自由文本中的标识 Identifiers in free text"
+        )
     return Outcome("", facts=facts, checks=(check,), figures=figures)
 
 

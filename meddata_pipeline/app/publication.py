@@ -71,7 +71,13 @@ def deliver_sample(workplace: Workplace, product: str) -> Outcome | None:
     signer = Signer.from_keyring(workplace.keyring, "publisher")
     with workplace.ledger() as ledger:
         sold = sale.sell(
-            workplace.home, made.version, recipients.recipient_of(identity), price, offer=offer, ledger=ledger, signer=signer
+            workplace.home,
+            made.version,
+            recipients.recipient_of(identity),
+            price,
+            offer=offer,
+            ledger=ledger,
+            signer=signer,
         )
     answer = bundle.verify(workplace.home / sold["bundle"], identity=identity)
     check = Check("bundle_verifies", bool(answer["ok"]), "error", "bundle", f"{len(answer['checks'])} checks")

@@ -74,6 +74,23 @@ def state_of(workplace: Workplace, product: str) -> State | None:
     return State(raw["status"], tuple(raw["reasons"]), raw["candidate"], raw["next_command"])
 
 
+def is_published(workplace: Workplace, product: str) -> bool:
+    """Whether the candidate is the newest published version."""
+    from meddata_pipeline.exchange import release as releases
+
+    last = releases.latest(workplace.home, product)
+    return last is not None and last.candidate_digest == _candidate_digest(workplace, product)
+
+
+def keep_unchanged(workplace: Workplace, product: str) -> None:
+    """Remember that a run found nothing new."""
+    keep_state(workplace, product, State("unchanged", candidate=_candidate_digest(workplace, product)))
+
+
+def _candidate_digest(workplace: Workplace, product: str) -> str:
+    return str(dossier.part(workplace, "dossier", product)["meta"]["candidate_digest"])
+
+
 def _persons_partition(product: str, number: int) -> Partition:
     return Partition("candidate", "released-persons", (product, str(number)))
 
@@ -116,7 +133,8 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
         keep_state(workplace, product, State("unchanged", candidate=digest))
         return _outcome(last, changed=False)
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
-        return _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        return None
     if workplace.keyring.demo:
         signoff.demo_sign(workplace.home, offer, digest, workplace.keyring)
     roles = signoff.Roles.load(workplace.config, workplace.keyring)
@@ -126,16 +144,15 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
         return None
     if not status.complete:
         command = f"meddata release approve {product} --role {status.missing[0]} --key KEY --reason TEXT"
-        return _wait(workplace, product, digest, status.reasons(), command)
+        _wait(workplace, product, digest, status.reasons(), command)
+        return None
     made = _commit(workplace, product, meta)
     _after_commit(workplace, product, made)
     keep_state(workplace, product, State("published", candidate=digest))
     return _outcome(made, changed=True)
 
 
-def _wait(
-    workplace: Workplace, product: str, digest: str, reasons: Sequence[Reason], command: str
-) -> None:
+def _wait(workplace: Workplace, product: str, digest: str, reasons: Sequence[Reason], command: str) -> None:
     keep_state(workplace, product, State("candidate", tuple(r.as_dict() for r in reasons), digest, command))
 
 
@@ -167,7 +184,9 @@ def _after_commit(workplace: Workplace, product: str, made: Commit) -> None:
     cohort = workplace.manifest(candidates.cohort_partition(spec)).digest
     subject = f"{product}/{made.version}"
     with workplace.ledger() as ledger:
-        ledger.record_event("publication", subject, {"digest": made.digest, "demo": made.demo}, f"publication:{subject}")
+        ledger.record_event(
+            "publication", subject, {"digest": made.digest, "demo": made.demo}, f"publication:{subject}"
+        )
         if dossier.destroy_key(workplace, product, cohort):
             ledger.record_event("key-destroyed", subject, {"digest": made.digest}, f"key-destroyed:{subject}")
 

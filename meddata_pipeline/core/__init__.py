@@ -1,1 +1,1 @@
-"""Types that every package shares: errors, texts, table specifications, settings, configuration. Nothing here reads data."""
+"""Types that every package shares: errors, texts, table specifications, settings, configuration."""

@@ -8,7 +8,19 @@ from pathlib import Path
 
 from meddata_pipeline.core.config import Config
 
-ZONES = ("records", "identities", "deid", "cohort", "candidate", "quarantine", "review", "optout", "keys", "tmp", "errors")
+ZONES = (
+    "records",
+    "identities",
+    "deid",
+    "cohort",
+    "candidate",
+    "quarantine",
+    "review",
+    "optout",
+    "keys",
+    "tmp",
+    "errors",
+)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,9 @@ class Runner:
             if (hospitals and delivery.hospital not in hospitals) or (days and delivery.day not in days):
                 continue
             if delivery.hospital not in configured:
-                self.summary.skipped.append({"hospital": delivery.hospital, "day": delivery.day, "reason": "no-profile"})
+                self.summary.skipped.append(
+                    {"hospital": delivery.hospital, "day": delivery.day, "reason": "no-profile"}
+                )
                 continue
             chosen.append(delivery)
         self.summary.skipped += [{"entry": entry, "reason": why} for entry, why in found.ignored]
@@ -140,7 +142,9 @@ class Runner:
         for d in deliveries:
             outcomes = nights.ingested(workplace, d.hospital, d.day)
             if outcomes is None:
-                self._execute(instance, jobs.INGEST, delivery_key(d.hospital, d.day), _tags(d.hospital), f"{d.hospital} {d.day}")
+                self._execute(
+                    instance, jobs.INGEST, delivery_key(d.hospital, d.day), _tags(d.hospital), f"{d.hospital} {d.day}"
+                )
                 outcomes = nights.ingested(workplace, d.hospital, d.day)
             else:
                 self._skip(f"{d.hospital} {d.day}")
@@ -154,14 +158,20 @@ class Runner:
                 continue
             if nights.identified(workplace, hospital) is None:
                 self._planned += 1
-                if not self._execute(instance, jobs.IDENTIFY, hospital, _tags(hospital), f"{hospital} identities").success:
+                if not self._execute(
+                    instance, jobs.IDENTIFY, hospital, _tags(hospital), f"{hospital} identities"
+                ).success:
                     continue
             # All days of the hospital, not only those at hand: what is known of a person may have grown.
             for day in nights.days_with_records(workplace, hospital):
                 if nights.deidentified(workplace, hospital, day) is None:
                     self._planned += 1
                     self._execute(
-                        instance, jobs.DEIDENTIFY, delivery_key(hospital, day), _tags(hospital), f"{hospital} {day} deid"
+                        instance,
+                        jobs.DEIDENTIFY,
+                        delivery_key(hospital, day),
+                        _tags(hospital),
+                        f"{hospital} {day} deid",
                     )
 
     # -- products --------------------------------------------------------------------------------------------------
@@ -171,15 +181,15 @@ class Runner:
 
         workplace = self.workplace
         last = release.latest(workplace.home, product)
-        if not candidates.is_current(workplace, product):
+        if candidates.is_current(workplace, product) and releases.is_published(workplace, product):
+            self._skip(product)
+            releases.keep_unchanged(workplace, product)
+        else:
             self._planned += 1
             releases.clear_state(workplace, product)
             result = self._execute(instance, jobs.PRODUCT, product, {"meddata/product": product}, product)
             if not result.success:
                 releases.keep_state(workplace, product, _failure(result))
-        else:
-            self._skip(product)
-            releases.release(workplace, product)
         state = releases.state_of(workplace, product)
         made = release.latest(workplace.home, product)
         status = state.status if state is not None else "failed"
@@ -246,7 +256,9 @@ def _failure(result: ExecuteInProcessResult) -> releases.State:
             if not check.passed and check.severity.value == "ERROR":
                 refused = True
                 where = f"{check.asset_key.to_user_string()}:{check.check_name}"
-                reasons.append({"code": check.check_name.replace("_", "-"), "detail": check.description or "", "where": where})
+                reasons.append(
+                    {"code": check.check_name.replace("_", "-"), "detail": check.description or "", "where": where}
+                )
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
             failure = data.user_failure_data

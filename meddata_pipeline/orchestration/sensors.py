@@ -69,7 +69,13 @@ def build() -> list[Any]:
         run = context.dagster_run
         partitions = {k.removeprefix("dagster/partition/"): v for k, v in run.tags.items() if "dagster/partition" in k}
         # Step failures carry guarded texts; the run's own message names the steps only.
-        alerts.send(workplace, run_id=run.run_id, job=run.job_name, partitions=partitions, text=context.failure_event.message or "")
+        alerts.send(
+            workplace,
+            run_id=run.run_id,
+            job=run.job_name,
+            partitions=partitions,
+            text=context.failure_event.message or "",
+        )
 
     refresh = AutomationConditionSensorDefinition(
         "refresh",

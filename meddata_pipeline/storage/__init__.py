@@ -1,1 +1,1 @@
-"""Where bytes lie: atomic files, keys, the encrypted lake, in-memory queries, the ledger. Nothing here knows what a table means."""
+"""Where bytes lie: atomic files, keys, the encrypted lake, queries, the ledger. No meaning of tables."""

@@ -30,7 +30,7 @@ def _temporary(path: Path, data: bytes, mode: int) -> Path:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    os.chmod(name, mode)
+    Path(name).chmod(mode)
     return Path(name)
 
 
@@ -38,7 +38,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
     """Write a whole file or nothing: temporary file beside it, fsync, rename."""
     temporary = _temporary(path, data, mode)
     try:
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -52,7 +52,7 @@ def create_if_absent(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> bool:
     """
     temporary = _temporary(path, data, mode)
     try:
-        os.link(temporary, path)
+        path.hardlink_to(temporary)
     except FileExistsError:
         return False
     finally:

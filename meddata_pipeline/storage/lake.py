@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from meddata_pipeline.core.canonical import canonical_json, combined_digest, digest_of
 from meddata_pipeline.core.errors import BadInput
-from meddata_pipeline.storage.files import ensure_private_dir, write_atomic
+from meddata_pipeline.storage.files import PRIVATE_FILE, ensure_private_dir, write_atomic
 from meddata_pipeline.storage.keys import Keyring
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Lake:
 
     @cached_property
     def _crypto(self) -> tuple[Any, Any]:
-        """pyarrow's factory and connection for modular encryption; data keys are wrapped with AES-GCM."""
+        """Pyarrow's factory and connection for modular encryption; data keys are wrapped with AES-GCM."""
         import pyarrow.parquet.encryption as pe
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -246,8 +246,8 @@ class Lake:
             temporary, table.schema, compression="zstd", encryption_properties=self._encryption()
         ) as writer:
             writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
-        os.chmod(temporary, 0o600)
-        os.replace(temporary, path)
+        temporary.chmod(PRIVATE_FILE)
+        temporary.replace(path)
 
     def _read_file(self, path: Path, columns: Sequence[str] | None) -> pa.Table:
         import pyarrow.parquet as pq

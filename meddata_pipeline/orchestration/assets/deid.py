@@ -1,4 +1,4 @@
-"""Assets of the deid layer: what is known of persons per hospital, and the de-identified tables per hospital and day."""
+"""Assets of the deid layer: what is known of persons per hospital, the de-identified tables per hospital and day."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def build() -> list[AssetsDefinition]:
             spec(f"deid_{kind}", above, text="deid", title={"zh": title.zh, "en": title.en}, automation=REFRESH)
         )
     texts = [AssetDep(f"records_{kind}") for kind in nights.TEXT_KINDS]
-    specs.append(spec("deid_spans", [*texts, AssetDep("identities", partition_mapping=by_hospital)], automation=REFRESH))
+    specs.append(
+        spec("deid_spans", [*texts, AssetDep("identities", partition_mapping=by_hospital)], automation=REFRESH)
+    )
     return [
         layer(
             "identities",

@@ -17,7 +17,12 @@ ProductStep = Callable[[Workplace, str], Outcome | None]
 
 
 def _per_product(
-    name: str, above: Sequence[str | AssetDep], step: ProductStep, checks: Sequence[str] = (), *, skippable: bool = False
+    name: str,
+    above: Sequence[str | AssetDep],
+    step: ProductStep,
+    checks: Sequence[str] = (),
+    *,
+    skippable: bool = False,
 ) -> AssetsDefinition:
     """One asset per product; a step that answers None waits, and so does what is below it."""
 
@@ -48,7 +53,9 @@ def build() -> list[AssetsDefinition]:
         _per_product("cohort_table", deid, candidates.build_cohort, ["row_balance"]),
         _per_product("cohort_study", ["cohort_table"], candidates.study_cohort),
         _per_product("candidate_table", ["cohort_table"], candidates.protect, ["row_balance", "k_anonymity"]),
-        _per_product("candidate_risk", ["cohort_table", "candidate_table"], candidates.measure_risk, ["risk_below_limit"]),
+        _per_product(
+            "candidate_risk", ["cohort_table", "candidate_table"], candidates.measure_risk, ["risk_below_limit"]
+        ),
         _per_product(
             "candidate_quality", ["candidate_table"], candidates.judge_quality, ["contract_errors", "contract_warnings"]
         ),
