@@ -20,7 +20,8 @@ def current_sql(source: str, *, voided: bool = False) -> str:
         A SELECT for DuckDB with the columns of ``source``.
     """
     latest_first = "day DESC, (delivery = 'correction') DESC, source_table DESC, source_file DESC, source_row DESC"
+    living = "" if voided else " AND NOT deleted"
     return (
         f"SELECT * FROM {source} "  # noqa: S608
-        f"QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY {latest_first}) = 1 AND NOT deleted"
+        f"QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY {latest_first}) = 1{living}"
     )

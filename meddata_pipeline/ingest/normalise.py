@@ -203,6 +203,16 @@ def record_no_key(text: str) -> str:
     return "".join(fold(text).split()).upper()
 
 
+#: Everything under the configuration folders that the records of a delivery depend on, beside the profile.
+VOCABULARY_FILES = (
+    "vocabulary/missing.yaml",
+    "vocabulary/booleans.yaml",
+    "vocabulary/results.yaml",
+    "vocabulary/negation.yaml",
+    "vocabulary/units.yaml",
+    "vocabulary/excluded_groups.yaml",
+)
+
 # --- vocabularies ----------------------------------------------------------------------------------------------------
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹µμ", "0123456789uu")

@@ -47,10 +47,12 @@ def _csv(rows: list[tuple[int, str, bool]]) -> str:
     return "病案号,就诊号,科室,作废\n" + "\n".join(lines) + "\n"
 
 
-def _current(tables: list[pa.Table]) -> list[tuple[Any, ...]]:
+def _current(tables: list[pa.Table], *, voided: bool = False) -> list[tuple[Any, ...]]:
     connection = duckdb.connect()
     connection.register("source", pa.concat_tables(tables))
-    return connection.sql(f"SELECT visit_no, department FROM ({current_sql('source')}) ORDER BY visit_no").fetchall()
+    return connection.sql(
+        f"SELECT visit_no, department FROM ({current_sql('source', voided=voided)}) ORDER BY visit_no"
+    ).fetchall()
 
 
 @settings(max_examples=25, deadline=None)
@@ -89,6 +91,8 @@ def test_three_overlapping_snapshots_in_any_order(
     assert _current(tables) == want
     shuffled.shuffle(tables)
     assert _current(tables) == want
+    with_void = sorted((f"V{number}", department) for number, (department, _) in expected.items())
+    assert _current(tables, voided=True) == with_void
 
 
 @settings(max_examples=15, deadline=None)
