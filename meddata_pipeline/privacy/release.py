@@ -82,7 +82,7 @@ def rekey(
         out[name] = moved.dt.to_period("M").dt.to_timestamp() if name in month_columns else moved
     for name in age_columns:
         if name in out.columns:
-            out[name] = out[name].mask(out[name] > OLDEST, OLDEST + 1)
+            out[name] = out[name].mask((out[name] > OLDEST).fillna(False).astype(bool), OLDEST + 1)
     for name in link_columns:
         if name != person_column:
             values = out[name].astype("string")

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 LANGUAGES = ("zh", "en")
 #: Characters that one call of Presidio gets.
 CALL_CHARACTERS = 20_000
+#: How often a text is looked at again when a finding touches letters or digits.
+SECOND_LOOKS = 3
+#: Stands in for what was found when a text is looked at again.
+MASK = "\u25a1"
 #: What the project itself writes in place of an identifier.
 PLACEHOLDER = re.compile(r"\[([A-Z]+(?:_[A-Z]+)*)_([0-9]+)\]")
 _HAN = re.compile("[\u3400-\u9fff]")
@@ -169,8 +173,7 @@ class Detector:
         for document in documents.values():
             if not document.folded.text.strip():
                 continue
-            lang = self.lang if self.lang != "auto" else language_of(document.text)
-            waiting.setdefault(lang, []).append(document)
+            waiting.setdefault(self._language(document.text), []).append(document)
         for lang, group in waiting.items():
             for chunk in _chunks(group):
                 self._search(chunk, lang)
@@ -224,7 +227,37 @@ class Detector:
             return []
         merged = merge(document.text, found, self._rules)
         repeats = self._repeats(document.text, merged)
-        return merge(document.text, [*found, *repeats], self._rules) if repeats else merged
+        if repeats:
+            merged = merge(document.text, [*found, *repeats], self._rules)
+        for _ in range(SECOND_LOOKS):
+            more = self._second_look(document.text, merged)
+            if not more:
+                break
+            merged = merge(document.text, [*merged, *more], self._rules)
+        return merged
+
+    def _second_look(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.
+
+        Only texts in which a letter or digit touches a finding are looked at again.
+        """
+        if not any(_touched(text, span) for span in spans):
+            return []
+        masked = list(text)
+        for span in spans:
+            masked[span.start : span.end] = MASK * (span.end - span.start)
+        document = _Document("".join(masked))
+        self._search([document], self._language(text))
+        found = _without_placeholders(document.text, document.found)
+        return [
+            more
+            for more in found
+            if more.score >= self._rules.threshold[more.entity]
+            and not any(span.start < more.end and more.start < span.end for span in spans)
+        ]
+
+    def _language(self, text: str) -> str:
+        return self.lang if self.lang != "auto" else language_of(text)
 
     def _repeats(self, text: str, spans: list[Span]) -> list[Span]:
         """A name or number that was found once is masked everywhere in its text."""
@@ -255,6 +288,13 @@ class Detector:
                     repeats.append(Span(at, end, entity, self._rules.repeat_score, "repeat"))
                 at = text.find(surface, at + 1)
         return _without_placeholders(text, repeats) if repeats else repeats
+
+
+def _touched(text: str, span: Span) -> bool:
+    """Whether a Latin letter or a digit touches a span."""
+    before = text[span.start - 1] if span.start else " "
+    after = text[span.end] if span.end < len(text) else " "
+    return any(c.isalnum() and not is_han(c) for c in (before, after))
 
 
 def _chunks(documents: Sequence[_Document]) -> Iterator[list[_Document]]:

@@ -70,6 +70,8 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         EnglishPhoneRule(),
         AgeRule(),
         OtherIdRule(),
+        PinyinNameRule(),
+        SocialRule(),
     ]
     if lang == "en":
         return common
@@ -80,11 +82,9 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         NameContextRule(),
         MinorityNameRule(),
         MaskedNameRule(),
-        PinyinNameRule(),
         AddressRule(),
         OrganizationRule(),
         PlateRule(),
-        SocialRule(),
         InsuranceRule(),
         OfficerCardRule(),
     ]

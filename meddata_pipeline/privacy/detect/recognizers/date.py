@@ -41,6 +41,7 @@ _OF_MONTH = compiled(rf"(?:本月|上月|下月|当月|同月|次月|上个月|�
 _OF_YEAR = compiled(
     rf"(?:去年|前年|今年|本年|当年|同年|次年|明年|翌年) ?(?:{_MONTH}|十[一二]|[一二三四五六七八九十]) ?月(?: ?份)?"
 )
+_CODES = ("LOINC ", "LOINC:", "loinc ", "loinc:", "LOINC")
 _WITH_MONTH = (
     (_CN, 0.95),
     (_CN_PART, 0.9),
@@ -69,7 +70,9 @@ class DateRule(Rule):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.75)
         for match in _YEAR_MONTH.finditer(text):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+            # 1988-5 is the code of C-reactive protein too.
+            if not text.endswith(_CODES, 0, match.start()):
+                yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
         for match in _SHORT_YEAR.finditer(text):
             yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
         for match in _LABELLED.finditer(text):

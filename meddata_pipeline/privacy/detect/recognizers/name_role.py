@@ -51,9 +51,10 @@ class NameRoleRule(Rule):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
             led = names.name_at(text, match.end())
-            # Such words are frequent: the surname must be none of the doubtful ones, and the end must be seen.
-            if led is not None and led.certain and text[match.end()] not in names.weak:
-                yield Hit(match.end(), led.end, "PERSON", 0.75)
+            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
+            start = match.end()
+            if led is not None and led.certain and (text[start] not in names.weak or led.end - start > 2):
+                yield Hit(start, led.end, "PERSON", 0.75)
 
     def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""

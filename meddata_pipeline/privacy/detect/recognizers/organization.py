@@ -11,6 +11,14 @@ from meddata_pipeline.privacy.detect.words import alternation, characters, word_
 
 _KIND = compiled(alternation(words("organization_kinds")))
 _PLACE = compiled(alternation([*words("provinces"), *words("cities")]))
+#: A part of the body that is named: 省立医院口腔科, 某银行解放路支行.
+_BRANCH = re.compile(r"[\u3400-\u9fff]{0,6}?(?:口腔科|牙科|分院|院区|支行|分行|分店|校区|店)")
+#: Private dental practices often have no other word for what they are.
+_PRACTICE = compiled(
+    r"[在于到去往至](?![在于到去往至])[\u3400-\u9fff]{2,4}(?:口腔|齿科|牙科|牙医)(?![内外颌黏粘粉卫科诊门医科])"
+)
+#: An employer by what is done there.
+_EMPLOYER = compiled(r"[系是在为](?![系是在为])([\u3400-\u9fff]{3,14})(?:员工|职工|工人|教师|学生|工作|上班|任职|退休)")
 #: A numbered ward, with its department: 口腔内科三病区.
 _WARD = compiled(
     r"[0-9一二三四五六七八九十](?<![0-9].)[0-9一二三四五六七八九十]{0,2} ?(?:病区|病房|病室|护理单元|诊区|诊室)"
@@ -42,14 +50,21 @@ class OrganizationRule(Rule):
                 start -= 1
             place = _PLACE.search(text, start, kind)
             if place is not None:
-                yield Hit(place.start(), match.end(), "ORGANIZATION", 0.75)
+                yield Hit(place.start(), self._end(text, match.end()), "ORGANIZATION", 0.75)
                 continue
             own = text[start:kind]
             if not own or own.isascii() or (own.endswith(tuple(self._plain)) and match.group() in self._generic):
                 continue
             if len(own) < 2 and match.group() in self._generic and own not in _LEVELS:
                 continue
-            yield Hit(start, match.end(), "ORGANIZATION", 0.6)
+            yield Hit(start, self._end(text, match.end()), "ORGANIZATION", 0.6)
+        for match in _PRACTICE.finditer(text):
+            own = match.group()[1:]
+            if not own.startswith(tuple(self._plain)) and not any(c in self._verbs for c in own):
+                yield Hit(match.start() + 1, match.end(), "ORGANIZATION", 0.6)
+        for match in _EMPLOYER.finditer(text):
+            if not match.group(1).startswith(tuple(self._plain)):
+                yield Hit(*match.span(1), "ORGANIZATION", 0.55)
         for match in _WARD.finditer(text):
             department = _DEPARTMENT.search(text[max(0, match.start() - 8) : match.start()])
             start = match.start() - len(department.group()) if department else match.start()
@@ -58,7 +73,12 @@ class OrganizationRule(Rule):
                     start = i + 1
             yield Hit(start, match.end(), "ORGANIZATION", 0.6)
 
+    @staticmethod
+    def _end(text: str, end: int) -> int:
+        branch = _BRANCH.match(text, end)
+        return branch.end() if branch else end
+
     def _is_part(self, character: str) -> bool:
         if "\u3400" <= character <= "\u9fff":
-            return character not in self._stop
+            return character not in self._verbs
         return character.isdigit() or character in "()"
