@@ -106,6 +106,8 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
     """
     import pyarrow as pa
 
+    from meddata_pipeline.disclosure.cells import small_cell_limit
+    from meddata_pipeline.disclosure.publish import publish_flow
     from meddata_pipeline.render.figures import flow
     from meddata_pipeline.study import cohort as cohorts
 
@@ -158,7 +160,9 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
         "balance": balance.as_dict(),
     }
     table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
-    figures = {"flow": flow(_flow(steps))}
+    # Drawn for the UI, so without small groups; the exact flow stays in the restricted manifest.
+    shown = publish_flow(_flow(steps), small_cell_limit(_policy_of(workplace, product)[0].k))
+    figures = {"flow": flow(shown)}
     return workplace.keep(
         cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures)
     )

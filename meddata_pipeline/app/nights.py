@@ -42,8 +42,6 @@ _QUARANTINE_WARNING = 0.05
 #: replacing, not of the recall, so a sample of this size tells whether replacing broke.
 _SECOND_PASS = 2_000
 
-_VOCABULARY = ("vocabulary/units.yaml", "vocabulary/excluded_groups.yaml")
-
 
 # -- landing -----------------------------------------------------------------------------------------------------------
 
@@ -115,9 +113,11 @@ def _quarantine_partition(hospital: str, day: str) -> Partition:
 
 def ingest_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str]:
     """What a day's records are computed from."""
+    from meddata_pipeline.ingest.normalise import VOCABULARY_FILES
+
     return {
         "delivery": find(workplace, hospital, day).digest,
-        "profile": workplace.config_digest(f"hospitals/{hospital}.yaml", *_VOCABULARY),
+        "profile": workplace.config_digest(f"hospitals/{hospital}.yaml", *VOCABULARY_FILES),
     }
 
 
@@ -263,7 +263,12 @@ def register_of(workplace: Workplace, hospital: str) -> Register:
     for partition in workplace.lake.partitions("optout", "register"):
         if partition.keys[0] == hospital:
             whole = whole.union(Register.from_json(workplace.load_object(partition)["register"]))
-    return whole
+    # An opt-out by resident id or mobile must reach rows of any day that hold the record number only.
+    patients = _records_of(workplace, hospital, "patient")
+    if not patients or not len(whole):
+        return whole
+    rows = workplace.read_all(patients, ["patient_no", "resident_id", "mobile"])
+    return whole.link(rows, workplace.keyring.derive("register"))
 
 
 def _register_digest(workplace: Workplace, hospital: str) -> str:

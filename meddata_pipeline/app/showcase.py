@@ -15,6 +15,7 @@ from meddata_pipeline.core.settings import Settings
 from meddata_pipeline.storage.files import write_atomic
 
 _REAL = "data/real"
+_FLAGSHIP = "inflammation-pulpitis"
 
 
 def _shared() -> Path | None:
@@ -64,7 +65,9 @@ def write_env(settings: Settings, landing: Path, path: Path) -> None:
 
 def closing_lines(settings: Settings, products: Sequence[Mapping[str, Any]]) -> list[str]:
     """The four lines the demo ends with: catalogue, report, UI, bring your own."""
-    shown = next((p for p in products if p["report"]), None)
+    # The report product first: it is what people come to read.
+    published = sorted((p for p in products if p["report"]), key=lambda p: (p["id"] != _FLAGSHIP, p["id"]))
+    shown = published[0] if published else None
     report = settings.home / shown["report"] if shown else settings.home / "products"
     return [
         f"catalogue       {settings.home / 'catalog' / 'index.html'}",

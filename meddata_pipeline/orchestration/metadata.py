@@ -27,6 +27,22 @@ from meddata_pipeline.app.outcome import Check, Outcome
 Lineage = Mapping[str, Iterable[tuple[str, str]]]
 
 
+#: Facts that count persons or rows of persons: small numbers in them stay in the restricted zone's manifests.
+_COUNTS_OF_PERSONS = frozenset({"flow", "balance", "excluded", "persons", "suppressed", "report", "recount"})
+_LIMIT = 10
+
+
+def masked(value: Any) -> Any:
+    """A fact as the UI may show it: counts from 1 to 9 become ``<10``, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LIMIT:
+        return f"<{_LIMIT}"
+    return value
+
+
 def picture(title: str, svg: str) -> Any:
     """An SVG as Markdown that the UI renders inline."""
     encoded = base64.b64encode(svg.encode()).decode()
@@ -52,7 +68,8 @@ def metadata(outcome: Outcome, lineage: Lineage | None = None) -> dict[str, Any]
             for column, sources in lineage.items()
         }
         shown["dagster/column_lineage"] = TableColumnLineage(deps_by_column=deps)
-    for name, value in outcome.facts.items():
+    for name, exact in outcome.facts.items():
+        value = masked(exact) if name in _COUNTS_OF_PERSONS else exact
         shown[name] = MetadataValue.json(value) if isinstance(value, dict | list) else value
     for title, svg in outcome.figures.items():
         shown[title] = picture(title, svg)
