@@ -9,7 +9,7 @@ Evidence names rules and shares, never a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -35,6 +35,8 @@ from meddata_pipeline.privacy.detect.types import Known
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: A value without two letters or ideographs and without five digits holds no identifier.
+_WORTH_A_LOOK = re.compile(r"[^\W\d_]\s?[^\W\d_]|\d(?:\D{0,2}\d){4}|[@＠]")
 #: Classes a column can have, from the most to the least protected.
 CLASSES = ("direct", "quasi", "sensitive", "text", "other")
 #: Sensitivities whose columns must not hold identifiers.
@@ -135,12 +137,12 @@ class ColumnScreen:
             return []
         return [name for _, name in self._automaton.iter(compact_value(value))]
 
-    def withhold(self, values: pa.Array, known: Sequence[Known | None]) -> tuple[pa.Array, int]:
+    def withhold(self, values: pa.Array, known: Callable[[int], Known | None]) -> tuple[pa.Array, int]:
         """Set values that hold an identifier to null.
 
         Args:
             values: a text column.
-            known: for each row what is known of its patient.
+            known: for the number of a row what is known of its patient; asked only where a name was found.
 
         Returns:
             The column and how many values were withheld.
@@ -152,7 +154,7 @@ class ColumnScreen:
         everywhere: set[int] = set()
         by_name: dict[int, list[str]] = {}
         for code, value in enumerate(encoded.dictionary.to_pylist()):
-            if not value:
+            if not value or not _WORTH_A_LOOK.search(value):
                 continue
             if identifier_in(value) is not None:
                 everywhere.add(code)
@@ -168,9 +170,10 @@ class ColumnScreen:
         if not everywhere and not by_name:
             return values, 0
         mask = []
-        for code, about in zip(encoded.indices.to_pylist(), known, strict=True):
+        for row, code in enumerate(encoded.indices.to_pylist()):
             hit = code in everywhere
-            if not hit and about is not None and code in by_name:
+            about = known(row) if not hit and code in by_name else None
+            if about is not None:
                 own = {compact_value(name) for name in (*about.names, *(name for name, _ in about.contacts if name))}
                 hit = any(name in own for name in by_name[code])
             mask.append(hit)

@@ -6,6 +6,8 @@ What belongs here: what happens to each column of one records table. What does n
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from meddata_pipeline.core.balance import Balance
 from meddata_pipeline.core.tables import arrow_type, kinds
 from meddata_pipeline.privacy.columns import ColumnScreen
 from meddata_pipeline.privacy.detect import Detector, Known, Span
+from meddata_pipeline.privacy.detect.fold import compact_value
 from meddata_pipeline.privacy.identities import Identities
 from meddata_pipeline.privacy.pseudonym import pseudonyms
 from meddata_pipeline.privacy.text import span_schema, to_placeholders
@@ -21,6 +24,9 @@ from meddata_pipeline.privacy.text import span_schema, to_placeholders
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Longer texts are somebody's own.
+_SHORT = 60
+_NUMBER = re.compile(r"[A-Za-z0-9]{4}|\d\D?\d\D?\d\D?\d")
 #: Rows of one slice: bounds the memory that texts and spans take.
 SLICE_ROWS = 20_000
 
@@ -165,7 +171,10 @@ def _one(
     hospitals = part["hospital"].to_pylist()
     numbers = part["patient_no"].to_pylist() if "patient_no" in part.column_names else [None] * part.num_rows
     person_ids = identities.person_ids(part["hospital"], pa.array(numbers, pa.string()))
-    known: list[Known | None] = [identities.known(h, n) for h, n in zip(hospitals, numbers, strict=True)]
+
+    def known(row: int) -> Known | None:
+        return identities.known(hospitals[row], numbers[row])
+
     columns: dict[str, Any] = {"person_id": person_ids}
     spans: list[pa.Table] = []
     withheld: dict[str, int] = {}
@@ -181,7 +190,7 @@ def _one(
         if column.sensitivity == "link":
             columns[column.name] = _link(key, part["hospital"], values, column.name)
         elif column.sensitivity == "text":
-            texts, table = _texts(values, known, detector, key, _own_numbers(part, spec.names("link")))
+            texts, table = _texts(values, known, detector, key, _own_numbers(part, spec.names("link")), screen)
             columns[column.name] = texts
             spans.append(_locate(table, column.name, first_row, person_ids))
             for name, counts in (("entity", found), ("source", sources)):
@@ -223,10 +232,11 @@ def _own_numbers(part: pa.Table, names: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _texts(
     values: pa.Array,
-    known: Sequence[Known | None],
+    known: Callable[[int], Known | None],
     detector: Detector,
     key: bytes,
     own_numbers: Sequence[tuple[str, ...]],
+    screen: ColumnScreen,
 ) -> tuple[pa.Array, pa.Table]:
     """Texts with placeholders; null stays null."""
     import pyarrow as pa
@@ -234,13 +244,28 @@ def _texts(
     given = values.to_pylist()
     present = [i for i, text in enumerate(given) if text]
     texts = [given[i] for i in present]
-    spans: list[list[Span]] = detector.analyze(texts, [known[i] for i in present], [own_numbers[i] for i in present])
+    impersonal = _impersonal(texts, screen)
+    about = [None if given[i] in impersonal else known(i) for i in present]
+    numbers = [() if given[i] in impersonal else own_numbers[i] for i in present]
+    spans: list[list[Span]] = detector.analyze(texts, about, numbers)
     replaced, table = to_placeholders(texts, spans, key=key)
     out = list(given)
     for i, text in zip(present, replaced, strict=True):
         out[i] = text
     rows = pa.array(present, pa.int64()).take(table["row"].combine_chunks())
     return pa.array(out, pa.string()), table.set_column(0, "row", rows)
+
+
+def _impersonal(texts: Sequence[str], screen: ColumnScreen) -> frozenset[str]:
+    """Texts that several rows share and that hold neither a number nor anybody's name: 慢性牙周炎.
+
+    What is known of a row's patient need not be looked for in them one row after the other.
+    """
+    return frozenset(
+        text
+        for text, count in Counter(texts).items()
+        if count > 1 and len(text) <= _SHORT and not _NUMBER.search(compact_value(text)) and not screen.names_in(text)
+    )
 
 
 def _locate(table: pa.Table, column: str, first_row: int, person_ids: pa.Array) -> pa.Table:

@@ -9,11 +9,12 @@ them. The digest depends on the content alone, not on the order in which deliver
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.core.canonical import digest_of
 from meddata_pipeline.core.tables import kinds
 from meddata_pipeline.privacy.detect.types import Known
 from meddata_pipeline.privacy.detect.words import words
@@ -73,7 +74,10 @@ class Identities:
 
     def digest(self) -> str:
         """SHA-256 of the content; a part of the data version of everything that is made with it."""
-        return digest_of([[row[name] for name in identities_schema().names] for row in self.table.to_pylist()])
+        digest = hashlib.sha256()
+        for name in identities_schema().names:
+            digest.update(json.dumps([name, self.table[name].to_pylist()], ensure_ascii=False).encode())
+        return digest.hexdigest()
 
     def staff(self, hospital: str | None = None) -> list[str]:
         """The staff's names, sorted; of one hospital or of all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -63,12 +63,28 @@ def pseudonyms(key: bytes, values: pa.Array | pa.ChunkedArray, label: str) -> pa
     encoded = pc.dictionary_encode(column.cast(pa.string()))
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    prefix = f"{label}\x1f".encode()
-    digests = [
-        None if v is None else hmac.digest(key, prefix + v.encode(), hashlib.sha256).hex()[:LENGTH]
-        for v in encoded.dictionary.to_pylist()
-    ]
+    digest = _bulk(key, label)
+    digests = [None if v is None else digest(v) for v in encoded.dictionary.to_pylist()]
     return pa.array(digests, pa.string()).take(encoded.indices)
+
+
+def _bulk(key: bytes, label: str) -> Callable[[str], str]:
+    """``pseudonym`` for many values: HMAC with the key's and the label's blocks hashed once (half the time).
+
+    Source:
+        RFC 2104, section 4, on precomputing the intermediate results.
+    """
+    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in block) + f"{label}\x1f".encode())
+    outer = hashlib.sha256(bytes(b ^ 0x5C for b in block))
+
+    def digest(value: str) -> str:
+        first, second = inner.copy(), outer.copy()
+        first.update(value.encode())
+        second.update(first.digest())
+        return second.hexdigest()[:LENGTH]
+
+    return digest
 
 
 def date_shift_days(key: bytes, person_id: str, *, max_days: int = 182) -> int:
