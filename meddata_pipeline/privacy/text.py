@@ -198,19 +198,26 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {name: [] for name in span_schema().names}
-    done: dict[tuple[str, int], tuple[list[str], list[_Placed]]] = {}
+    done: dict[tuple[str, int], tuple[int, list[_Placed]]] = {}
+    distinct: list[str] = []
+    distinct_spans: list[Sequence[Span]] = []
     replacements: list[list[str]] = []
+    answers: list[int | None] = []
     digest = lru_cache(maxsize=100_000)(lambda label, value: keyed(key, label, value).hex()[:16])
     for row, (text, found) in enumerate(zip(texts, spans, strict=True)):
         if not found:
-            replacements.append([])
+            answers.append(None)
             continue
         # The detector gives one list object for equal texts about the same person: they are worked out once.
         memo = (text, id(found))
         answer = done.get(memo)
         if answer is None:
-            answer = done[memo] = _place(text, found, digest)
-        replacements.append(answer[0])
+            new, placed = _place(text, found, digest)
+            answer = done[memo] = (len(distinct), placed)
+            distinct.append(text)
+            distinct_spans.append(found)
+            replacements.append(new)
+        answers.append(answer[0])
         for item in answer[1]:
             columns["row"].append(row)
             columns["start"].append(item.start)
@@ -223,7 +230,9 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
             columns["surface"].append(item.surface)
             columns["shape"].append(item.shape)
             columns["date"].append(item.day)
-    return replace_all(texts, spans, replacements), pa.table(columns, schema=span_schema())
+    replaced = replace_all(distinct, distinct_spans, replacements)
+    out = [text if i is None else replaced[i] for text, i in zip(texts, answers, strict=True)]
+    return out, pa.table(columns, schema=span_schema())
 
 
 def _place(text: str, spans: Sequence[Span], digest: Callable[[str, str], str]) -> tuple[list[str], list[_Placed]]:
@@ -309,15 +318,25 @@ def _shape(entity: str, surface: str) -> str:
         return "han" if "岁" in surface else "latin"
     if entity in {"EMAIL_ADDRESS", "URL", "IP_ADDRESS"}:
         return ""
-    return "".join(_shape_of(c) for c in fold(surface).text)
+    return fold(surface).text.translate(_SHAPES)
 
 
-def _shape_of(character: str) -> str:
-    if character.isdigit():
-        return "9"
-    if character.isascii() and character.isalpha():
-        return "A" if character.isupper() else "a"
-    return character if character in " -_/.()+:*" else "某"
+class _Shapes(dict[int, int]):
+    """The shape of a character: 9 for digits, A and a for letters, separators themselves, 某 for all others."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        if character.isdigit():
+            shape = "9"
+        elif character.isascii() and character.isalpha():
+            shape = "A" if character.isupper() else "a"
+        else:
+            shape = character if character in " -_/.()+:*" else "某"
+        self[code] = ord(shape)
+        return self[code]
+
+
+_SHAPES = _Shapes()
 
 
 def _han_number(text: str) -> int | None:
