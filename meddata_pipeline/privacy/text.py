@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meddata_pipeline.privacy.detect import PLACEHOLDER, Detector, Span
 from meddata_pipeline.privacy.detect.fold import compact_value, fold
 from meddata_pipeline.privacy.detect.names import grammar, is_han
+from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.pseudonym import date_shift_days, keyed
 from meddata_pipeline.privacy.surrogate import surrogate_for
 
@@ -195,6 +196,11 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
     Returns:
         The texts with placeholders, and the span table (``span_schema``).
     """
+    with collector_paused():
+        return _to_placeholders(texts, spans, key)
+
+
+def _to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], key: bytes) -> tuple[list[str], pa.Table]:
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {name: [] for name in span_schema().names}

@@ -17,6 +17,7 @@ from meddata_pipeline.privacy.detect.fold import Compact, fold
 from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, merge
 from meddata_pipeline.privacy.detect.names import is_han
+from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
 from meddata_pipeline.privacy.detect.types import Known, Span
 
@@ -148,6 +149,12 @@ class Detector:
         """
         if any(given is not None and len(given) != len(texts) for given in (known, numbers)):
             raise ValueError("known and numbers must have one entry per text")
+        with collector_paused():
+            return self._analyze(texts, known, numbers)
+
+    def _analyze(
+        self, texts: Sequence[str], known: Sequence[Known | None] | None, numbers: Sequence[Sequence[str]] | None
+    ) -> list[list[Span]]:
         documents = self._documents(texts)
         answers: dict[tuple[str, Known | None, tuple[str, ...]], list[Span]] = {}
         result: list[list[Span]] = []

@@ -54,7 +54,7 @@ class NameRoleRule(Rule):
             # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
             if led is not None and led.certain and (text[start] not in names.weak or led.end - start > 2):
-                yield Hit(start, led.end, "PERSON", 0.75)
+                yield Hit(start, led.end, "PERSON", 0.8)
 
     def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""

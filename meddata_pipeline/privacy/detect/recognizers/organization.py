@@ -13,6 +13,8 @@ _KIND = compiled(alternation(words("organization_kinds")))
 _PLACE = compiled(alternation([*words("provinces"), *words("cities")]))
 #: A part of the body that is named: 省立医院口腔科, 某银行解放路支行.
 _BRANCH = re.compile(r"[\u3400-\u9fff]{0,6}?(?:口腔科|牙科|分院|院区|支行|分行|分店|校区|店)")
+#: A numbered part of an outpatient department: 门诊二区.
+_AREA = compiled(r"(?:门诊|病房|住院)[0-9一二三四五六七八九十]{1,2}[区部]")
 #: Private dental practices often have no other word for what they are.
 _PRACTICE = compiled(
     r"[在于到去往至](?![在于到去往至])[\u3400-\u9fff]{2,4}(?:口腔|齿科|牙科|牙医)(?![内外颌黏粘粉卫科诊门医科])"
@@ -53,9 +55,9 @@ class OrganizationRule(Rule):
                 yield Hit(place.start(), self._end(text, match.end()), "ORGANIZATION", 0.75)
                 continue
             own = text[start:kind]
-            if not own or own.isascii() or (own.endswith(tuple(self._plain)) and match.group() in self._generic):
-                continue
-            if len(own) < 2 and match.group() in self._generic and own not in _LEVELS:
+            if match.group() in self._generic and (
+                own.isascii() or own.endswith(tuple(self._plain)) or (len(own) < 2 and own not in _LEVELS)
+            ):
                 continue
             yield Hit(start, self._end(text, match.end()), "ORGANIZATION", 0.6)
         for match in _PRACTICE.finditer(text):
@@ -65,7 +67,7 @@ class OrganizationRule(Rule):
         for match in _EMPLOYER.finditer(text):
             if not match.group(1).startswith(tuple(self._plain)):
                 yield Hit(*match.span(1), "ORGANIZATION", 0.55)
-        for match in _WARD.finditer(text):
+        for match in (*_WARD.finditer(text), *_AREA.finditer(text)):
             department = _DEPARTMENT.search(text[max(0, match.start() - 8) : match.start()])
             start = match.start() - len(department.group()) if department else match.start()
             for i in range(start, match.start()):
