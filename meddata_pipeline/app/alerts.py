@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
@@ -22,13 +22,14 @@ def send(workplace: Workplace, *, run_id: str, job: str, partitions: Mapping[str
     webhook = os.environ.get("MEDDATA_ALERT_WEBHOOK", "")
     if webhook.startswith(("http://", "https://")):
         body = json.dumps(alert, ensure_ascii=False).encode()
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-            webhook, data=body, headers={"Content-Type": "application/json"}
-        )
         try:
+            request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+                webhook, data=body, headers={"Content-Type": "application/json"}
+            )
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310
                 alert["webhook"] = "delivered"
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # Unreachable, a malformed address, or an answer that is not HTTP.
             alert["webhook"] = f"not delivered: {type(error).__name__}"
     path = workplace.home / "alerts.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,8 @@ def look(
         name = f"{delivery.hospital}|{delivery.day}"
         before, started = seen.get(name, ["", ""])
         now = digest_of({"files": delivery.fingerprint()})[:16]
-        if (delivery.complete or now == before) and now != started:
+        # A folder that holds nothing finished is being uploaded to: only the sender's mark makes it a delivery.
+        if (delivery.complete or (delivery.files and now == before)) and now != started:
             ready.append((delivery.hospital, delivery.day, now))
             started = now
         looks[name] = [now, started]
