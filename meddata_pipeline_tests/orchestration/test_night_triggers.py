@@ -99,13 +99,14 @@ def test_a_missing_landing_folder_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_night_closes_at_two_in_shanghai_for_every_hospital(place: Workplace, tmp_path: Path) -> None:
-    schedule = _defs(place).get_repository_def().get_schedule_def("close_night")
+    repository = _defs(place).get_repository_def()
+    schedule = repository.get_schedule_def("close_night")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "Asia/Shanghai")
     with DagsterInstance.local_temp(str(tmp_path)) as instance:
         add_delivery(instance, "hospital-a", DAY)
         add_delivery(instance, "hospital-c", DAY)
         at = datetime(2024, 1, 1, 18, 0, tzinfo=UTC)  # 02:00 on the 2nd in Shanghai
-        context = build_schedule_context(instance=instance, scheduled_execution_time=at)
+        context = build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository)
         requests = list(schedule.evaluate_tick(context).run_requests or [])
     assert {str(r.partition_key) for r in requests} == {"hospital-a", "hospital-c"}
     assert {r.tags["meddata/hospital"] for r in requests} == {"hospital-a", "hospital-c"}
