@@ -61,11 +61,12 @@ class Answer:
         return {p["id"]: p["digest"] for p in self.body["products"]}
 
 
-def meddata(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Answer:
+def meddata(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Answer:
     """Run one command with --json."""
     done = subprocess.run(
         command(*arguments, "--json"),
         env=environment(env),
+        cwd=cwd or Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
         encoding="utf-8",
