@@ -267,6 +267,9 @@ def _failure(result: ExecuteInProcessResult) -> releases.State:
             if isinstance(listed, list) and listed:
                 refused = True
                 reasons += [dict(r) for r in listed]
-            elif failure is not None and not reasons:
-                reasons.append({"code": "error", "detail": failure.description or "", "where": event.step_key or ""})
+            elif not reasons:
+                # An error of Dagster itself carries no text of ours; its type says enough and holds no value.
+                named = (data.error.cls_name or "") if data.error is not None else ""
+                detail = (failure.description or "") if failure is not None else named
+                reasons.append({"code": "error", "detail": detail, "where": event.step_key or ""})
     return releases.State("refused" if refused else "failed", tuple(reasons))

@@ -149,6 +149,17 @@ def test_a_failed_check_stops_what_is_below_it_unless_it_only_warns(
     assert check.description == "it does not hold"
 
 
+def test_an_asset_with_a_check_may_wait(place: Workplace) -> None:
+    """Outside a demo nothing is sold at publication: the bundle waits, and its check must not fail the run."""
+    spec = factory.spec("waiting", text="cohort_table", skippable=True)
+    asset = factory.layer("waiting", [spec], lambda *_: {}, partitions=None, checks={"waiting": ["gate"]})
+    result = _run(place, asset)
+    assert result.success
+    assert not [e for e in result.all_events if e.is_step_materialization]
+    (check,) = result.get_asset_check_evaluations()
+    assert "waits" in (check.description or "")
+
+
 # -- alerts ------------------------------------------------------------------------------------------------------------
 
 
