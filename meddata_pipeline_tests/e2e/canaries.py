@@ -310,7 +310,7 @@ def _pictures(data: bytes) -> Iterator[bytes]:
 
 
 def contents(path: Path, identity: str | None = None) -> Iterator[bytes]:
-    """A file's bytes unless encrypted, and what they hold: cells of databases and Parquet, members of bundles, pictures."""
+    """A file's bytes unless encrypted, and what is in them: cells of databases and Parquet, bundles, pictures."""
     data = path.read_bytes()
     if not data.startswith(b"age-encryption.org"):
         yield data
