@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier
+from meddata_pipeline.app import dossier, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -117,6 +117,8 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
         raise Refused(
             "None of the product's hospitals has delivered", reasons=[Reason("no-data", where=product)], where=product
         )
+    if failed := nights.gate(workplace, hospitals_of(workplace, spec)):
+        raise Refused("A night that this product is built on is not closed", reasons=failed, where=product)
     inputs = _cohort_inputs(workplace, spec)
     if (kept := workplace.kept(cohort_partition(spec), inputs)) is not None:
         return kept
@@ -492,6 +494,8 @@ def staging(workplace: Workplace, product: str) -> Path:
 def is_current(workplace: Workplace, product: str) -> bool:
     """Whether every part of the candidate is still up to date, so that only the release needs a look."""
     spec = spec_of(workplace, product)
+    if nights.gate(workplace, hospitals_of(workplace, spec)):
+        return False
     if workplace.kept(cohort_partition(spec), _cohort_inputs(workplace, spec)) is None:
         return False
     dossier_at = candidate_partition("dossier", product)

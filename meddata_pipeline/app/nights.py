@@ -8,15 +8,16 @@ and keeps their digests, so that running it again is free and a killed run can b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
-from meddata_pipeline.core.canonical import combined_digest, digest_of, sha256_hex
-from meddata_pipeline.core.errors import BadInput, Refused
+from meddata_pipeline.core.canonical import combined_digest, digest_of, file_sha256, sha256_hex
+from meddata_pipeline.core.errors import BadInput, Reason, Refused
 from meddata_pipeline.core.tables import kinds
 from meddata_pipeline.storage.lake import Partition, table_digest
 
@@ -350,12 +351,13 @@ def _deid_partitions(hospital: str, day: str) -> dict[str, Partition]:
 
 @cache
 def _detector_version() -> str:
-    """Digest of the detector's rules, which are an input of every redacted note."""
+    """Digest of everything that decides how a text is redacted: code, rules and word lists."""
     from importlib import resources
 
-    folder = resources.files("meddata_pipeline.privacy.detect")
-    files = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith((".yaml", ".py")))
-    return combined_digest(f"{name} {digest_of({'text': f.read_text(encoding='utf-8')})}" for name, f in files)
+    package = Path(str(resources.files("meddata_pipeline.privacy")))
+    files = [p for p in (package / "detect").rglob("*") if p.suffix in (".py", ".yaml")]
+    files += [package / name for name in ("deid.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")]
+    return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
 
 
 def deid_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str]:
@@ -416,6 +418,8 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     partitions = _deid_partitions(hospital, day)
     if (kept := _all_kept(workplace, partitions, inputs)) is not None:
         return kept
+    if failed := failed_checks(workplace, hospital, day, ("records", "quarantine")):
+        raise Refused("The records of this day did not pass their checks", reasons=failed, where=f"{hospital}/{day}")
     register_key, person_key = workplace.keyring.derive("register"), workplace.keyring.derive("person")
     register = register_of(workplace, hospital)
     known = identities_of(workplace, hospital)
@@ -507,6 +511,48 @@ def _spans(spans: list[pa.Table], residual: int, searched: int) -> Outcome:
             names, [by_entity[n] for n in names], title="自由文本中的标识 Identifiers in free text"
         )
     return Outcome("", facts=facts, checks=(check,), figures=figures)
+
+
+# -- gates of a night --------------------------------------------------------------------------------------------------
+
+
+def failed_checks(
+    workplace: Workplace, hospital: str, day: str, layers: Sequence[str] = ("records", "quarantine", "deid")
+) -> list[Reason]:
+    """Checks of a hospital's day that block what is below it, as they stand in the manifests.
+
+    Dagster's blocking checks stop a run; products are other runs, so they ask here.
+    """
+    partitions = [*_records_partitions(hospital, day).values(), *_deid_partitions(hospital, day).values()]
+    reasons: list[Reason] = []
+    for partition in partitions:
+        manifest = workplace.lake.manifest(partition) if partition.layer in layers else None
+        if manifest is None or "checks" not in manifest.facts:
+            continue
+        outcome = Outcome.from_facts(manifest.digest, manifest.rows, manifest.facts)
+        where = f"{hospital}/{day}:{partition.layer}/{partition.name}"
+        reasons += [Reason(c.code or c.name, c.detail, f"{where}:{c.name}") for c in outcome.failed]
+    return reasons
+
+
+def gate(workplace: Workplace, hospitals: Sequence[str]) -> list[Reason]:
+    """Why products must not be built on these hospitals' nights; empty when all nights are closed and passed.
+
+    A day counts as open when its de-identified tables were made from other records, or under an exclusion register
+    that has grown since: somebody who opted out could still be in.
+    """
+    reasons: list[Reason] = []
+    for hospital in hospitals:
+        register = _register_digest(workplace, hospital)
+        for day in days_with_records(workplace, hospital):
+            reasons += failed_checks(workplace, hospital, day)
+            manifest = workplace.lake.manifest(deid_partition(_SPANS, hospital, day))
+            records = workplace.lake.combined([records_partition(kind, hospital, day) for kind in DEID_KINDS])
+            made_from = manifest.inputs if manifest is not None else {}
+            if made_from.get("records") != records or made_from.get("register") != register:
+                detail = "the day's records have not been de-identified as they are now"
+                reasons.append(Reason("night-not-closed", detail, f"{hospital}/{day}"))
+    return reasons
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------

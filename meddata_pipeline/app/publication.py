@@ -11,9 +11,13 @@ from meddata_pipeline.app import candidates, dossier
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import combined_digest, file_sha256
+from meddata_pipeline.storage.files import PUBLIC_FILE, write_atomic
 
 if TYPE_CHECKING:
     from meddata_pipeline.catalog.description import Description
+
+#: Names the commits that the site shows; a dot file, so that no web server lists it.
+_BUILT_FROM = ".built-from"
 
 
 def publish_entry(workplace: Workplace, product: str) -> Outcome:
@@ -29,12 +33,26 @@ def publish_entry(workplace: Workplace, product: str) -> Outcome:
     return Outcome(file_sha256(path), facts={"version": made.version, "violations": len(found)}, checks=(check,))
 
 
+def _commits_digest(workplace: Workplace) -> str:
+    commits = sorted((workplace.home / "products").glob("*/commits/*.json"))
+    return combined_digest(f"{p.relative_to(workplace.home).as_posix()} {file_sha256(p)}" for p in commits)
+
+
+def site_is_current(workplace: Workplace) -> bool:
+    """Whether the site was built from the commits there are now; a killed run may have left it behind them."""
+    mark = workplace.home / "catalog" / _BUILT_FROM
+    return mark.exists() and mark.read_text(encoding="ascii") == _commits_digest(workplace)
+
+
 def build_site(workplace: Workplace) -> Outcome:
     """Build the static catalogue from every committed version."""
     from meddata_pipeline.catalog import site
 
+    built_from = _commits_digest(workplace)
+
     described = [_signed(workplace, d) for d in site.committed(workplace.home)]
     pages = site.build(workplace.home, described)
+    write_atomic(workplace.home / "catalog" / _BUILT_FROM, built_from.encode(), PUBLIC_FILE)
     digest = combined_digest(f"{p.relative_to(workplace.home).as_posix()} {file_sha256(p)}" for p in pages)
     return Outcome(digest, facts={"pages": len(pages), "products": len({d.id for d in described})})
 

@@ -48,7 +48,7 @@ def prepare(
     if real is not None:
         for hospital in sorted(p for p in real.iterdir() if p.is_dir()):
             shutil.copytree(hospital, landing / hospital.name, dirs_exist_ok=True)
-    return real is not None
+    return (landing / "baystate").is_dir()
 
 
 def write_env(settings: Settings, landing: Path, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 
-from meddata_pipeline.app import candidates, nights, releases
+from meddata_pipeline.app import candidates, nights, publication, releases
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.orchestration import jobs
@@ -96,7 +96,7 @@ class Runner:
             chosen = list(products) or [p for p in known if candidates.has_data(self.workplace, p)]
             for product in chosen:
                 self._product(instance, product)
-            if any(p["status"] == "published" for p in self.summary.products) or not self._site_exists():
+            if not publication.site_is_current(self.workplace):
                 self._execute(instance, jobs.SITE, None, {}, "catalogue")
         self.workplace.wipe_tmp()
         return self.summary
@@ -212,9 +212,6 @@ class Runner:
                 "next_command": state.next_command if state else "",
             }
         )
-
-    def _site_exists(self) -> bool:
-        return (self.workplace.home / "catalog" / "index.html").exists()
 
     # -- running ---------------------------------------------------------------------------------------------------
 
