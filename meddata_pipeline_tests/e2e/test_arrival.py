@@ -24,13 +24,13 @@ def test_deliveries_one_by_one_in_any_order_give_the_release_of_all_at_once(
     deliveries = sorted((p.parent.name, p.name) for p in demo.landing.glob("hospital-*/*-*-*"))
     random.Random(seed).shuffle(deliveries)
     place = pipeline.workplace(tmp_path / "home", demo.landing)
-    for hospital, day in deliveries:
-        runner = Runner(place)
-        # Nights only: a version cut after each delivery would carry another number.
-        monkeypatch.setattr(runner, "_product", lambda *_: None)
-        monkeypatch.setattr(runner, "_site_exists", lambda: True)
-        summary = runner.run(hospitals=[hospital], days=[day])
-        assert not summary.failed, (seed, summary.failed)
+    with monkeypatch.context() as nights_only:
+        # A version cut after each delivery would carry another number.
+        nights_only.setattr(Runner, "_product", lambda *_: None)
+        nights_only.setattr("meddata_pipeline.app.publication.site_is_current", lambda *_: True)
+        for hospital, day in deliveries:
+            summary = Runner(place).run(hospitals=[hospital], days=[day])
+            assert not summary.failed, (seed, summary.failed)
     summary = Runner(place).run()
     digests = {p["id"]: p["digest"] for p in summary.products}
     assert digests == demo.answer.digests, f"seed of the order: {seed}"

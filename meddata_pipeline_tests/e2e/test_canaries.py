@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.exchange import recipients
+from meddata_pipeline.orchestration.runner import Runner
 from meddata_pipeline_tests.conftest import PATIENTS
 from meddata_pipeline_tests.e2e import landing_files, pipeline
 from meddata_pipeline_tests.e2e.canaries import Planted, Search, plant
@@ -123,12 +128,12 @@ def test_failures_do_not_tell_either(world: World) -> None:
     shutil.copytree(world.landing, landing)
     name = next(t for t, kind in world.planted.tokens.items() if kind == "PERSON")
     number = next(t for t, kind in world.planted.tokens.items() if kind == "CN_RESIDENT_ID")
+    (people,) = landing.glob("hospital-c/2024-01-02/patients_*.csv")
+    people.write_bytes(f'{name},{number}\n\0\0{name},"{number}\n'.encode() + b"\xff\xfe" + name.encode("utf-16-le"))
     (book,) = landing.glob("hospital-b/2024-01-02/检验报告*.xlsx")
     book.write_bytes(book.read_bytes()[:3000] + name.encode())
     (table,) = landing.glob("hospital-c/2024-01-02/notes_*.csv")
     table.write_text('note_no,note_text\n1,"' + f"{name}{number}," * 40_000, encoding="utf-8")
-    (people,) = landing.glob("hospital-a/2024-01-02/患者信息*.csv")
-    people.write_bytes(f'{name},{number}\n\0\0{name},"{number}\n'.encode() + b"\xff\xfe" + name.encode("utf-16-le"))
     for delivery in landing.glob("*/2024-01-02"):
         (delivery / "_manifest.csv").unlink()
     profile = yaml.safe_load(Config([]).find("hospitals/hospital-b.yaml").read_text(encoding="utf-8"))
@@ -137,7 +142,8 @@ def test_failures_do_not_tell_either(world: World) -> None:
     overlay = world.home / "config" / "hospitals" / "hospital-b.yaml"
     overlay.parent.mkdir(parents=True)
     overlay.write_text(yaml.safe_dump(profile, allow_unicode=True), encoding="utf-8")
-    answer = world.meddata("run", "--landing", landing, "--home", world.home, "--product", pipeline.COHORT)
+    some = ["--hospital", "hospital-b", "--hospital", "hospital-c", "--product", pipeline.COHORT]
+    answer = world.meddata("run", "--landing", landing, "--home", world.home, *some)
     assert answer.code in (0, 1), answer.stderr
     assert world.said(answer) == set()
     assert world.hits() == {}
@@ -147,3 +153,30 @@ def test_failures_do_not_tell_either(world: World) -> None:
     assert "Traceback" not in answer.stderr
     overlay.unlink()
     assert world.hits() == {}
+
+
+def test_an_error_deep_inside_does_not_tell_what_it_choked_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A library quotes the row it could not handle, in a chain of exceptions, in the middle of the real job."""
+
+    def choke(kind: str, table: pa.Table, *_: Any) -> None:
+        try:
+            raise ValueError(f"could not convert {table.slice(0, 5).to_pylist()}")
+        except ValueError as error:
+            raise RuntimeError(f"{kind}: {table.slice(5, 5).to_pylist()}") from error
+
+    for name in [k for k in os.environ if k.startswith("MEDDATA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_HOME", "")  # the runner sets it for this process
+    monkeypatch.setattr("meddata_pipeline.privacy.deid.deidentify", choke)
+    home = world.root / "choked"
+    runner = Runner(pipeline.workplace(home, world.landing))
+    summary = runner.run(hospitals=["hospital-c"], days=["2024-01-01"])
+    assert [f["job"] for f in summary.failed] == ["deidentify_delivery"]
+    told = json.dumps(summary.as_dict(), ensure_ascii=False) + "".join(capfd.readouterr())
+    assert "restricted/errors" in told
+    assert world.search.inside(told.encode()) == set()
+    assert world.search.below(home, but=[home / "restricted"]) == {}
+    kept = b"".join(p.read_bytes() for p in (home / "restricted" / "errors").iterdir())
+    assert {"PERSON", "MEDICAL_ID"} <= {kind for _, kind in world.search.inside(kept)}
