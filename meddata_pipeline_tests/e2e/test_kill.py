@@ -82,16 +82,14 @@ def _same(demo: Demo, answer: pipeline.Answer) -> None:
         assert answer.body[name] == demo.answer.body[name]
 
 
-def test_killed_while_it_publishes(demo: Demo, tmp_path: Path) -> None:
-    cut, answer = killed_then_again(demo.landing, tmp_path / "home", "first-version", 60)
-    assert cut
-    _same(demo, answer)
-
-
-def test_killed_at_a_random_moment(demo: Demo, tmp_path: Path) -> None:
+def test_killed_twice_in_one_home(demo: Demo, tmp_path: Path) -> None:
+    """At a random moment, then, on the way to finish that, while the first version is being published."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed of the moment: {seed}")
-    _, answer = killed_then_again(demo.landing, tmp_path / "home", random.Random(seed).uniform(0.1, 0.6), 60)
+    home = tmp_path / "home"
+    kill_when(start(demo.landing, home), after(random.Random(seed).uniform(5, 25)))
+    cut, answer = killed_then_again(demo.landing, home, "first-version", 60)
+    assert cut, f"seed of the moment: {seed}"
     _same(demo, answer)
 
 
