@@ -426,7 +426,8 @@ class _Builder:
         if query:
             found = self.con.execute(query, parameters).df()
             column = np.full(self.size, None, dtype=object)
-            values = found["value"].astype(object).where(found["value"].notna(), None)
+            values = found["value"].astype(object)
+            values[found["value"].isna()] = None
             column[found["pid"].to_numpy(dtype=np.int64)] = values.to_numpy()
         return self.typed(pd.Series(column, dtype=object), source)
 

@@ -420,10 +420,10 @@ def numeric_midpoints(frame: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
             elif not any(v.type == "binary" for v in declared):
                 result[name] = 0.0
             continue
-        texts = texts.where(texts != "*", None)
+        texts[texts == "*"] = None
         numeric = any(v.type == "number" or v.cut is not None for v in declared)
         if numeric or not declared:
-            mapping = {t: _interval_value(t) for t in sorted({str(t) for t in texts.dropna().unique()})}
-            texts = texts.map(lambda t, m=mapping: None if pd.isna(t) else m[str(t)])
+            midpoints = {t: _interval_value(str(t)) for t in texts.dropna().unique()}
+            texts = texts.map(midpoints, na_action="ignore")
         result[name] = texts
     return result
