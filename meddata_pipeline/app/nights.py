@@ -273,9 +273,8 @@ def register_of(workplace: Workplace, hospital: str) -> Register:
     return whole.link(rows, workplace.keyring.derive("register"))
 
 
-def _register_digest(workplace: Workplace, hospital: str) -> str:
+def _register_digest(register: Register) -> str:
     """Digest of the union: a replayed day that excludes nobody new changes nothing."""
-    register = register_of(workplace, hospital)
     return digest_of({"register": register.to_json()})
 
 
@@ -360,16 +359,17 @@ def _detector_version() -> str:
     return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
 
 
-def deid_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str]:
+def deid_inputs(workplace: Workplace, hospital: str, day: str, register: Register | None = None) -> dict[str, str]:
     """What a day's de-identified tables are computed from: records, what is known of their persons, who must not be in.
 
     Of the identities only the persons of this partition and the roster count: when others are added, it stays fresh.
     """
     lake = workplace.lake
+    register = register_of(workplace, hospital) if register is None else register
     return {
         "records": lake.combined([records_partition(kind, hospital, day) for kind in DEID_KINDS]),
         "identities": _known_digest(workplace, hospital, day),
-        "register": _register_digest(workplace, hospital),
+        "register": _register_digest(register),
         "detector": _detector_version(),
         "profile": workplace.config_digest(f"hospitals/{hospital}.yaml"),
     }
@@ -411,50 +411,54 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     from meddata_pipeline.ingest.exclusions import apply as apply_register
     from meddata_pipeline.ingest.profile import load_profile
     from meddata_pipeline.privacy import deid
-    from meddata_pipeline.privacy.detect.engine import Detector
+    from meddata_pipeline.privacy.masker import Masker, processors
     from meddata_pipeline.privacy.text import residual
 
-    inputs = deid_inputs(workplace, hospital, day)
+    register = register_of(workplace, hospital)
+    inputs = deid_inputs(workplace, hospital, day, register)
     partitions = _deid_partitions(hospital, day)
     if (kept := _all_kept(workplace, partitions, inputs)) is not None:
         return kept
     if failed := failed_checks(workplace, hospital, day, ("records", "quarantine")):
         raise Refused("The records of this day did not pass their checks", reasons=failed, where=f"{hospital}/{day}")
     register_key, person_key = workplace.keyring.derive("register"), workplace.keyring.derive("person")
-    register = register_of(workplace, hospital)
     known = identities_of(workplace, hospital)
     profile = load_profile(workplace.config, hospital)
-    detector = Detector(roster=known.staff(hospital), id_patterns=profile.id_patterns)
+    masker = Masker(person_key, known.staff(hospital), profile.id_patterns, processes=processors())
     outcomes: dict[str, Outcome] = {}
     spans: list[pa.Table] = []
     found_again = searched = 0
     off: list[str] = []
-    # The patient table last: it carries the check of all balances.
-    for kind in sorted(DEID_KINDS, key=lambda k: k == "patient"):
-        table, superseded = _latest_of_day(workplace, kind, hospital, day)
-        table, excluded = apply_register(table, register, register_key)
-        result = deid.deidentify(kind, table, known, person_key, detector)
-        rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
-        balance = Balance(
-            kind,
-            rows_in,
-            result.table.num_rows,
-            excluded=excluded,
-            merged={"superseded": superseded} if superseded else {},
-        )
-        if balance.difference:
-            off.append(kind)
-        if kind in TEXT_KINDS:
-            again = _sample(result.table, kinds()[kind].names("text"))
-            searched += len(again)
-            found_again += residual(again, detector)
-        spans.append(result.spans.append_column("kind", pa.array([kind] * result.spans.num_rows, pa.string())))
-        checks: tuple[Check, ...] = ()
-        if kind == "patient":
-            detail = f"{len(DEID_KINDS)} tables, not exact: {', '.join(off) or 'none'}"
-            checks = (Check("row_balance", not off, "error", "row-balance", detail),)
-        facts = {"balance": balance.as_dict(), "withheld_cells": dict(result.withheld)}
-        outcomes[kind] = workplace.keep(partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks))
+    with masker:
+        work = deid.Deidentifier(known, person_key, masker)
+        # The patient table last: it carries the check of all balances.
+        for kind in sorted(DEID_KINDS, key=lambda k: k == "patient"):
+            table, superseded = _latest_of_day(workplace, kind, hospital, day)
+            table, excluded = apply_register(table, register, register_key)
+            result = work.table(kind, table)
+            rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
+            balance = Balance(
+                kind,
+                rows_in,
+                result.table.num_rows,
+                excluded=excluded,
+                merged={"superseded": superseded} if superseded else {},
+            )
+            if balance.difference:
+                off.append(kind)
+            if kind in TEXT_KINDS:
+                again = _sample(result.table, kinds()[kind].names("text"))
+                searched += len(again)
+                found_again += residual(again, masker.detector)
+            spans.append(result.spans.append_column("kind", pa.array([kind] * result.spans.num_rows, pa.string())))
+            checks: tuple[Check, ...] = ()
+            if kind == "patient":
+                detail = f"{len(DEID_KINDS)} tables, not exact: {', '.join(off) or 'none'}"
+                checks = (Check("row_balance", not off, "error", "row-balance", detail),)
+            facts = {"balance": balance.as_dict(), "withheld_cells": dict(result.withheld)}
+            outcomes[kind] = workplace.keep(
+                partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks)
+            )
     outcomes[_SPANS] = workplace.keep(
         partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched)
     )
@@ -472,11 +476,11 @@ def _latest_of_day(workplace: Workplace, kind: str, hospital: str, day: str) -> 
     table = workplace.lake.read(records_partition(kind, hospital, day))
     with workplace.query() as con:
         con.register("day_rows", table)
-        ordered = (
-            f"SELECT * FROM ({current_sql('day_rows', voided=True)}) ORDER BY source_table, source_file, source_row"  # noqa: S608
-        )
-        latest = con.sql(ordered).to_arrow_table().cast(table.schema)
-    return latest, table.num_rows - latest.num_rows
+        # The key decides where one source row gave several records: the order must not be left to chance.
+        latest = current_sql("day_rows", voided=True)
+        ordered = f"SELECT * FROM ({latest}) ORDER BY source_table, source_file, source_row, record_key"  # noqa: S608
+        rows = con.sql(ordered).to_arrow_table().cast(table.schema)
+    return rows, table.num_rows - rows.num_rows
 
 
 def _sample(table: pa.Table, columns: list[str]) -> list[str]:
@@ -543,7 +547,7 @@ def gate(workplace: Workplace, hospitals: Sequence[str]) -> list[Reason]:
     """
     reasons: list[Reason] = []
     for hospital in hospitals:
-        register = _register_digest(workplace, hospital)
+        register = _register_digest(register_of(workplace, hospital))
         for day in days_with_records(workplace, hospital):
             reasons += failed_checks(workplace, hospital, day)
             manifest = workplace.lake.manifest(deid_partition(_SPANS, hospital, day))

@@ -11,7 +11,7 @@ import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -372,7 +372,8 @@ class Register:
         except (ValueError, KeyError, TypeError):
             raise BadInput("Not a register of exclusions", next_step="Run ingest of the hospital again") from None
 
-    def reason_by_hash(self) -> dict[str, dict[str, str]]:
+    @cached_property
+    def reason_by_hash(self) -> Mapping[str, Mapping[str, str]]:
         """Id kind → hash → reason."""
         rank = {reason: number for number, reason in enumerate(self.order)}
         found: dict[str, dict[str, str]] = {}
@@ -400,7 +401,7 @@ class Register:
             }
             for row in unique
         ]
-        known = self.reason_by_hash()
+        known = {kind: dict(reasons) for kind, reasons in self.reason_by_hash.items()}
         added: set[Exclusion] = set()
         # Twice round is not always enough: numbers and resident ids may form a chain.
         grew = True
@@ -447,7 +448,7 @@ def apply(table: pa.Table, register: Register, key: bytes) -> tuple[pa.Table, di
     """
     if not len(register) or not table.num_rows or "staff_no" in table.column_names:
         return table, {}
-    known = register.reason_by_hash()
+    known = register.reason_by_hash
 
     def finder(kind: str) -> Callable[[str], str | None]:
         hashes = known[kind]

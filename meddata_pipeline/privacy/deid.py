@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from meddata_pipeline.core.balance import Balance
 from meddata_pipeline.core.tables import arrow_type, kinds
 from meddata_pipeline.privacy.columns import ColumnScreen
-from meddata_pipeline.privacy.detect import Detector, Known, Span
+from meddata_pipeline.privacy.detect import Known
 from meddata_pipeline.privacy.detect.fold import compact_value
 from meddata_pipeline.privacy.identities import Identities
+from meddata_pipeline.privacy.masker import Batch, Masker
 from meddata_pipeline.privacy.pseudonym import pseudonyms
-from meddata_pipeline.privacy.text import span_schema, to_placeholders
+from meddata_pipeline.privacy.text import span_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,63 +89,63 @@ def deid_span_schema() -> pa.Schema:
     return pa.schema([pa.field("column", pa.string()), pa.field("person_id", pa.string()), *span_schema()])
 
 
-def deidentify_slices(
-    kind: str,
-    table: pa.Table,
-    identities: Identities,
-    key: bytes,
-    detector: Detector,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    slice_rows: int = SLICE_ROWS,
-) -> Iterator[DeidResult]:
-    """De-identify a records table slice by slice, in bounded memory.
+class Deidentifier:
+    """De-identifies the records tables of a hospital; a context manager, because its masker may own processes.
 
     Args:
-        kind: the table's kind.
-        table: records (``core.tables.arrow_schema``).
-        identities: of the table's hospitals.
+        identities: of the tables' hospitals.
         key: the lake's key for pseudonyms.
-        detector: with the hospital's roster and number shapes.
-        progress: called after each slice with rows done and rows in all.
-        slice_rows: rows of one slice.
-
-    Yields:
-        Results whose ``row`` counts on through the slices.
+        masker: for texts, with the hospital's roster and number shapes.
     """
-    screen = ColumnScreen(identities.all_names(), identities.staff())
-    total = table.num_rows
-    for start in range(0, total, slice_rows):
-        part = table.slice(start, slice_rows)
-        yield _one(kind, part, start, identities, key, detector, screen)
-        if progress is not None:
-            progress(start + part.num_rows, total)
 
+    def __init__(self, identities: Identities, key: bytes, masker: Masker) -> None:
+        self.masker = masker
+        self._identities = identities
+        self._key = key
+        self._screen = ColumnScreen(identities.all_names(), identities.staff())
 
-def deidentify(
-    kind: str,
-    table: pa.Table,
-    identities: Identities,
-    key: bytes,
-    detector: Detector,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> DeidResult:
-    """De-identify a whole records table; see ``deidentify_slices``."""
-    import pyarrow as pa
+    def slices(
+        self,
+        kind: str,
+        table: pa.Table,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        slice_rows: int = SLICE_ROWS,
+    ) -> Iterator[DeidResult]:
+        """De-identify a records table slice by slice, in bounded memory.
 
-    parts = list(deidentify_slices(kind, table, identities, key, detector, progress=progress))
-    tables = [part.table for part in parts] or [deid_schema(kind).empty_table()]
-    spans = [part.spans for part in parts] or [deid_span_schema().empty_table()]
-    out = pa.concat_tables(tables)
-    return DeidResult(
-        table=out,
-        spans=pa.concat_tables(spans),
-        balance=Balance(f"deid/{kind}", table.num_rows, out.num_rows).check(),
-        withheld=_sum(part.withheld for part in parts),
-        found=_sum(part.found for part in parts),
-        sources=_sum(part.sources for part in parts),
-    )
+        Args:
+            kind: the table's kind.
+            table: records (``core.tables.arrow_schema``).
+            progress: called after each slice with rows done and rows in all.
+            slice_rows: rows of one slice.
+
+        Yields:
+            Results whose ``row`` counts on through the slices.
+        """
+        total = table.num_rows
+        for start in range(0, total, slice_rows):
+            part = table.slice(start, slice_rows)
+            yield _one(kind, part, start, self._identities, self._key, self.masker, self._screen)
+            if progress is not None:
+                progress(start + part.num_rows, total)
+
+    def table(self, kind: str, table: pa.Table, *, progress: Callable[[int, int], None] | None = None) -> DeidResult:
+        """De-identify a whole records table; see ``slices``."""
+        import pyarrow as pa
+
+        parts = list(self.slices(kind, table, progress=progress))
+        tables = [part.table for part in parts] or [deid_schema(kind).empty_table()]
+        spans = [part.spans for part in parts] or [deid_span_schema().empty_table()]
+        out = pa.concat_tables(tables)
+        return DeidResult(
+            table=out,
+            spans=pa.concat_tables(spans),
+            balance=Balance(f"deid/{kind}", table.num_rows, out.num_rows).check(),
+            withheld=_sum(part.withheld for part in parts),
+            found=_sum(part.found for part in parts),
+            sources=_sum(part.sources for part in parts),
+        )
 
 
 def _sum(counts: Iterator[Mapping[str, int]]) -> dict[str, int]:
@@ -161,7 +162,7 @@ def _one(
     first_row: int,
     identities: Identities,
     key: bytes,
-    detector: Detector,
+    masker: Masker,
     screen: ColumnScreen,
 ) -> DeidResult:
     import pyarrow as pa
@@ -190,7 +191,7 @@ def _one(
         if column.sensitivity == "link":
             columns[column.name] = _link(key, part["hospital"], values, column.name)
         elif column.sensitivity == "text":
-            texts, table = _texts(values, known, detector, key, _own_numbers(part, spec.names("link")), screen)
+            texts, table = _texts(values, known, masker, _own_numbers(part, spec.names("link")), screen)
             columns[column.name] = texts
             spans.append(_locate(table, column.name, first_row, person_ids))
             for name, counts in (("entity", found), ("source", sources)):
@@ -233,8 +234,7 @@ def _own_numbers(part: pa.Table, names: Sequence[str]) -> list[tuple[str, ...]]:
 def _texts(
     values: pa.Array,
     known: Callable[[int], Known | None],
-    detector: Detector,
-    key: bytes,
+    masker: Masker,
     own_numbers: Sequence[tuple[str, ...]],
     screen: ColumnScreen,
 ) -> tuple[pa.Array, pa.Table]:
@@ -247,8 +247,7 @@ def _texts(
     impersonal = _impersonal(texts, screen)
     about = [None if given[i] in impersonal else known(i) for i in present]
     numbers = [() if given[i] in impersonal else own_numbers[i] for i in present]
-    spans: list[list[Span]] = detector.analyze(texts, about, numbers)
-    replaced, table = to_placeholders(texts, spans, key=key)
+    replaced, table = masker.mask(Batch(texts, about, numbers))
     out = list(given)
     for i, text in zip(present, replaced, strict=True):
         out[i] = text

@@ -160,7 +160,7 @@ def test_an_error_deep_inside_does_not_tell_what_it_choked_on(
 ) -> None:
     """A library quotes the row it could not handle, in a chain of exceptions, in the middle of the real job."""
 
-    def choke(kind: str, table: pa.Table, *_: Any) -> None:
+    def choke(_: Any, kind: str, table: pa.Table) -> None:
         try:
             raise ValueError(f"could not convert {table.slice(0, 5).to_pylist()}")
         except ValueError as error:
@@ -169,7 +169,7 @@ def test_an_error_deep_inside_does_not_tell_what_it_choked_on(
     for name in [k for k in os.environ if k.startswith("MEDDATA_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DAGSTER_HOME", "")  # the runner sets it for this process
-    monkeypatch.setattr("meddata_pipeline.privacy.deid.deidentify", choke)
+    monkeypatch.setattr("meddata_pipeline.privacy.deid.Deidentifier.table", choke)
     home = world.root / "choked"
     runner = Runner(pipeline.workplace(home, world.landing))
     summary = runner.run(hospitals=["hospital-c"], days=["2024-01-01"])

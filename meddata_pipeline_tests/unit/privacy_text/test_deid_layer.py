@@ -12,7 +12,7 @@ import pytest
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.core.tables import arrow_schema
 from meddata_pipeline.privacy import deid, identities
-from meddata_pipeline.privacy.detect import Detector
+from meddata_pipeline.privacy.masker import Masker
 from meddata_pipeline.privacy.pseudonym import (
     date_shift_days,
     normalise_resident_id,
@@ -101,10 +101,8 @@ def test_canaries_are_nowhere_in_the_deid_layer(patients: pa.Table, known: ident
             {"patient_no": number, "note_type": f"电话{CANARIES['mobile']}", "text": "牙龈正常。"},
         ],
     )
-    detector = Detector(roster=known.staff("h1"))
-    out = [
-        deid.deidentify(kind, table, known, KEY, detector) for kind, table in (("patient", patients), ("note", notes))
-    ]
+    work = deid.Deidentifier(known, KEY, Masker(KEY, known.staff("h1")))
+    out = [work.table(kind, table) for kind, table in (("patient", patients), ("note", notes))]
     everything = "".join(str(r.table.to_pylist()) + str(r.spans.to_pylist()) + str(r.facts()) for r in out)
     secrets = [*CANARIES.values(), "V-CANARY-1", "N-CANARY-1", "单于百灵", "司空杜鹃", "金丝雀", "画眉", "81234567"]
     assert [secret for secret in secrets if secret in everything] == []
@@ -118,10 +116,10 @@ def test_canaries_are_nowhere_in_the_deid_layer(patients: pa.Table, known: ident
 
 
 def test_link_ids_join_across_tables_and_not_across_hospitals(known: identities.Identities) -> None:
-    detector = Detector()
+    work = deid.Deidentifier(known, KEY, Masker(KEY))
     rows = [{"patient_no": "P1", "visit_no": "V1"}, {"patient_no": "P1", "visit_no": "V1", "hospital": "h2"}]
-    first = deid.deidentify("visit", records("visit", rows), known, KEY, detector).table
-    second = deid.deidentify("diagnosis", records("diagnosis", rows), known, KEY, detector).table
+    first = work.table("visit", records("visit", rows)).table
+    second = work.table("diagnosis", records("diagnosis", rows)).table
     assert first["visit_no"].to_pylist() == second["visit_no"].to_pylist()
     assert len(set(first["visit_no"].to_pylist())) == 2
     assert len(set(first["person_id"].to_pylist())) == 2
@@ -130,11 +128,8 @@ def test_link_ids_join_across_tables_and_not_across_hospitals(known: identities.
 def test_slices_count_on(known: identities.Identities) -> None:
     table = records("note", [{"patient_no": f"P{i}", "text": f"电话1381234567{i}"} for i in range(7)])
     done: list[tuple[int, int]] = []
-    parts = list(
-        deid.deidentify_slices(
-            "note", table, known, KEY, Detector(), slice_rows=3, progress=lambda a, b: done.append((a, b))
-        )
-    )
+    work = deid.Deidentifier(known, KEY, Masker(KEY))
+    parts = list(work.slices("note", table, slice_rows=3, progress=lambda a, b: done.append((a, b))))
     assert [r for p in parts for r in p.table["row"].to_pylist()] == list(range(7))
     assert [r for p in parts for r in p.spans["row"].to_pylist()] == list(range(7))
     assert done == [(3, 7), (6, 7), (7, 7)]
