@@ -69,7 +69,8 @@ def measured(arguments: list[str], *, timeout: float, cwd: Path = ROOT) -> tuple
         out.seek(0)
         err.seek(0)
         if process.returncode:
-            raise RuntimeError(err.read().decode(errors="replace")[-2000:])
+            said = (stream.read().decode(errors="replace")[-4000:] for stream in (out, err))
+            raise RuntimeError("\n".join(said))
         return wall, peak / 2**30, out.read().decode()
 
 
@@ -231,6 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
                 result = FIGURES[name][2](Path(folder))
             except (RuntimeError, AssertionError) as error:
                 # A figure that could not be measured is a result too, and must not stand as the old one.
+                print(error, file=sys.stderr)
                 text = str(error).strip().splitlines()
                 result, failed = f"failed: {text[-1] if text else type(error).__name__}", failed + 1
         print(f"{name}: {result}", flush=True)
