@@ -31,6 +31,8 @@ from meddata_pipeline_tests.e2e import landing_files
 #: The rare end of the common block of Chinese characters: all encodings and recognizers know them, no text uses them.
 _RARE = [chr(c) for c in range(0x9E80, 0x9FA0)]
 _ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be")
+#: Identifiers of which no unique one can be made: any two digits stand in every file. Other tests look after them.
+_COMMON = frozenset({"DATE_TIME", "AGE"})
 _DAMAGED = re.compile(r"[\ud800-\udfff]")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -66,7 +68,9 @@ class _Mint:
         return iter(strings)
 
     def token(self, kind: str, text: str) -> str:
-        """Remember a string to search for."""
+        """Remember a string to search for, which must be unlikely to stand anywhere by chance."""
+        if len(text.encode()) < 6:
+            raise ValueError(f"a canary of the kind {kind} is too short to be unique")
         self._planted.tokens[text] = kind
         return text
 
@@ -196,7 +200,7 @@ def plant(landing: Path, truth: Path, target: Path) -> Planted:
     for line in (truth / "pii.jsonl").read_text(encoding="utf-8").splitlines():
         found = json.loads(line)
         taken |= {found["value"], re.sub(r"\D", "", found["value"])}
-        if found["type"] != "DATE_TIME":
+        if found["type"] not in _COMMON:
             spans[found["file"]][found["row"], found["column"]].append(found)
     planted = Planted()
     mint = _Mint(planted, taken)
