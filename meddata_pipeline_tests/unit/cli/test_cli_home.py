@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -380,17 +381,23 @@ def test_the_server_answers_this_machine_only(place: Path) -> None:
         made.server_close()
 
 
-def test_serving_ends_with_ctrl_c(place: Path) -> None:
-    import signal
+def _heed_ctrl_c() -> None:
+    """Started in the background, as by nohup, tests inherit that SIGINT is ignored, and so would the server."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+
+def test_serving_ends_with_ctrl_c(place: Path) -> None:
     command = [sys.executable, "-m", "meddata_pipeline.cli", "catalog", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
-        url = json.loads(process.stdout.readline())["url"]
-        assert url.startswith("http://127.0.0.1:")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-        assert b"Traceback" not in process.stderr.read()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert url.startswith("http://127.0.0.1:")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_catalog_validate_refuses_an_entry_without_a_title(place: Path) -> None:
