@@ -194,6 +194,10 @@ def _products_text(body: dict[str, Any]) -> str:
     lines = [
         f"rows: {body['rows_in']:,} in = {body['rows_mapped']:,} mapped + {body['rows_quarantined']:,} quarantined",
     ]
+    lines += [
+        f"file put aside whole: {f['hospital']} {f['day']} {f['table'] or '-'} {f['file']} {f['reason']}"
+        for f in body["files_refused"]
+    ]
     for product in body["products"]:
         lines.append(f"{product['id']} {product['version'] or '-'}: {product['status']}")
         lines += [f"    {r['code']}: {r['detail']} ({r['where']})" for r in product["reasons"]]
@@ -373,7 +377,10 @@ def quarantine_list(
     settings = settings_of(home, None, lang)
     items = counts(settings, hospital, day)
     body = {"items": items, "rows": sum(i["rows"] for i in items)}
-    lines = [f"{i['hospital']} {i['day']} {i['table'] or '-'} {i['file']} {i['reason']}: {i['rows']}" for i in items]
+    lines = [
+        f"{i['hospital']} {i['day']} {i['table'] or '-'} {i['file']} {i['reason']}: {i['rows'] or 'the whole file'}"
+        for i in items
+    ]
     total = _say(settings.lang, f"共 {body['rows']} 行", f"{body['rows']} rows in all")
     answer(body, as_json, lambda _: "\n".join([*lines, total]))
 

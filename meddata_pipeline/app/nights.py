@@ -209,12 +209,14 @@ def _balance(result: IngestResult) -> Outcome:
     rejected = sum(quarantined.values())
     exact = exact and rows_in == mapped + rejected
     share = rejected / rows_in if rows_in else 0.0
+    refused = _whole_files(result.quarantine)
     facts: dict[str, Any] = {
         "rows_in": rows_in,
         "rows_mapped": mapped,
         "rows_quarantined": rejected,
         "rows_recorded": sum(b.recorded for b in result.balance),
         "quarantined": dict(sorted(quarantined.items())),
+        "files_refused": refused,
         "excluded": dict(sorted(excluded.items())),
         "balance": [b.as_dict() for b in result.balance],
         "withheld": [w.as_public() for w in result.withheld],
@@ -226,10 +228,10 @@ def _balance(result: IngestResult) -> Outcome:
         ),
         Check(
             "quarantined_share",
-            share <= _QUARANTINE_WARNING,
+            share <= _QUARANTINE_WARNING and not refused,
             "warning",
             "many-quarantined",
-            f"{share:.1%} of the rows are in quarantine",
+            f"{share:.1%} of the rows are in quarantine, and {len(refused)} whole files",
         ),
     )
     from meddata_pipeline.render.figures import bars
@@ -239,6 +241,24 @@ def _balance(result: IngestResult) -> Outcome:
         names = sorted(quarantined, key=lambda n: (-quarantined[n], n))
         figures["quarantine"] = bars(names, [quarantined[n] for n in names], title="隔离原因 Reasons of quarantine")
     return Outcome("", facts=facts, checks=checks, figures=figures)
+
+
+def _whole_files(quarantine: pa.Table) -> list[dict[str, str]]:
+    """Files that were put aside whole: unreadable, other than the manifest says, missing, or in no profile.
+
+    Their rows may not be countable, so that they are in no balance: they are named one by one.
+    """
+    import pyarrow.compute as pc
+
+    whole = quarantine.filter(pc.is_null(quarantine["source_row"])).select(["source_table", "file_digest", "reason"])
+    return [
+        {
+            "table": row["source_table"],
+            "file": f"#{row['file_digest'][:8]}" if row["file_digest"] else "missing",
+            "reason": row["reason"],
+        }
+        for row in whole.to_pylist()
+    ]
 
 
 # -- the register of people who must not be in -------------------------------------------------------------------------

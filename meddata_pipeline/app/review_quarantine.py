@@ -19,6 +19,8 @@ from meddata_pipeline.storage.lake import Partition
 def counts(settings: Settings, hospital: str | None = None, day: str | None = None) -> list[dict[str, Any]]:
     """Quarantined rows by hospital, day, table, file and reason; nothing in it comes from a patient.
 
+    A file that was put aside whole has 0 rows: what it holds cannot be counted.
+
     Args:
         settings: of the home.
         hospital: only this one.
@@ -34,6 +36,11 @@ def counts(settings: Settings, hospital: str | None = None, day: str | None = No
         if hospital in (None, h) and day in (None, d)
         for b in facts["balance"]
         for reason, rows in b["quarantined"].items()
+    ] + [
+        {"hospital": h, "day": d, **whole, "rows": 0}
+        for (h, d), facts in sorted(status.deliveries(settings).items())
+        if hospital in (None, h) and day in (None, d)
+        for whole in facts.get("files_refused", ())
     ]
 
 

@@ -35,6 +35,7 @@ class Summary:
     rows_in: int = 0
     rows_mapped: int = 0
     rows_quarantined: int = 0
+    files_refused: list[dict[str, str]] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -153,6 +154,8 @@ class Runner:
                 self.summary.rows_in += int(facts["rows_in"])
                 self.summary.rows_mapped += int(facts["rows_mapped"])
                 self.summary.rows_quarantined += int(facts["rows_quarantined"])
+                where = {"hospital": d.hospital, "day": d.day}
+                self.summary.files_refused += [{**where, **file} for file in facts.get("files_refused", ())]
         for hospital in _unique(d.hospital for d in deliveries):
             if not nights.has_records(workplace, hospital):
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,21 @@ def test_an_opt_out_that_has_not_reached_every_day_stops_the_product(place: Work
     assert {reason.code for reason in reasons} == {"night-not-closed"}
     with pytest.raises(Refused):
         candidates.build_cohort(place, PRODUCT)
+
+
+def test_a_file_that_is_not_what_its_manifest_says_is_named(demo: Demo, tmp_path: Path) -> None:
+    """Its rows are in no balance, since they cannot be trusted to be counted: it must not be lost silently."""
+    delivery = (
+        Path("hospital-c") / nights.days_with_records(pipeline.workplace(demo.home, demo.landing), "hospital-c")[0]
+    )
+    shutil.copytree(demo.landing / delivery, tmp_path / "landing" / delivery)
+    broken = next(p for p in sorted((tmp_path / "landing" / delivery).glob("*.csv")) if "lab" in p.name.lower())
+    broken.write_bytes(broken.read_bytes() + b"one more row\n")
+    home = tmp_path / "home"
+    answer = pipeline.meddata("run", "--landing", tmp_path / "landing", "--home", home, "--demo-keys", "--json")
+    (named,) = answer.body["files_refused"]
+    assert (named["hospital"], named["reason"]) == ("hospital-c", "bad_file")
+    listed = pipeline.meddata("quarantine", "list", "--home", home)
+    whole = [i for i in listed.body["items"] if i["reason"] == "bad_file"]
+    assert whole == [{**named, "rows": 0}]
+    assert broken.name not in answer.stdout + listed.stdout
