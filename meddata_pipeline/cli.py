@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that ingest put aside. 隔离的行。")
+review_app = typer.Typer(no_args_is_help=True, help="Spans that people look at. 需人工复核的片段。")
 release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, by role. 按角色审批候选版本。")
 keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
 profile_app = typer.Typer(no_args_is_help=True, help="Hospitals' profiles. 医院配置。")
@@ -42,6 +43,7 @@ catalog_app = typer.Typer(no_args_is_help=True, help="The catalogue. 目录。")
 order_app = typer.Typer(no_args_is_help=True, help="Orders. 订单。")
 for _name, _group in {
     "quarantine": quarantine_app,
+    "review": review_app,
     "release": release_app,
     "keys": keys_app,
     "profile": profile_app,
@@ -425,6 +427,9 @@ def quarantine_show(
 
     answer({"items": items}, as_json, text)
 
+
+# -- review of uncertain spans -----------------------------------------------------------------------------------------
+# Commands on the group `review_app` end here.
 
 # -- decisions ---------------------------------------------------------------------------------------------------------
 

@@ -527,7 +527,11 @@ def _spans(spans: list[pa.Table], residual: int, searched: int) -> Outcome:
         "residual-identifiers",
         f"a second pass over {searched:,} redacted texts finds {residual}",
     )
-    facts = {"found_by_entity": dict(sorted(by_entity.items())), "found_by_recognizer": dict(sorted(by_source.items()))}
+    facts = {
+        "found_by_entity": dict(sorted(by_entity.items())),
+        "found_by_recognizer": dict(sorted(by_source.items())),
+        "review": {"open": 0, "by_entity": {}},
+    }
     names = sorted(by_entity, key=lambda n: (-by_entity[n], n))
     figures = {}
     if names:
