@@ -11,11 +11,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold
 from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
-from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, merge
+from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
 from meddata_pipeline.privacy.detect.names import is_han
 from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
@@ -88,6 +88,18 @@ def language_of(text: str) -> str:
     return "zh" if _HAN.search(text) else "en"
 
 
+class Findings(NamedTuple):
+    """What was found in one text.
+
+    Attributes:
+        spans: what counts.
+        uncertain: what does not count and must not pass unseen either; clear of ``spans``.
+    """
+
+    spans: list[Span]
+    uncertain: list[Span]
+
+
 class _Document:
     """A text with what was found in it regardless of whom it is about."""
 
@@ -98,7 +110,7 @@ class _Document:
         self.folded = fold(text)
         self.compact = Compact(self.folded.text)
         self.found: list[Span] = []
-        self.merged: list[Span] | None = None
+        self.merged: Findings | None = None
 
 
 class Detector:
@@ -147,6 +159,18 @@ class Detector:
         Raises:
             ValueError: ``known`` or ``numbers`` has another length than ``texts``.
         """
+        return [findings.spans for findings in self.examine(texts, known, numbers)]
+
+    def examine(
+        self,
+        texts: Sequence[str],
+        known: Sequence[Known | None] | None = None,
+        numbers: Sequence[Sequence[str]] | None = None,
+    ) -> list[Findings]:
+        """As ``analyze``, with what is uncertain beside what counts.
+
+        Equal texts about the same person share one object.
+        """
         if any(given is not None and len(given) != len(texts) for given in (known, numbers)):
             raise ValueError("known and numbers must have one entry per text")
         with collector_paused():
@@ -154,10 +178,10 @@ class Detector:
 
     def _analyze(
         self, texts: Sequence[str], known: Sequence[Known | None] | None, numbers: Sequence[Sequence[str]] | None
-    ) -> list[list[Span]]:
+    ) -> list[Findings]:
         documents = self._documents(texts)
-        answers: dict[tuple[str, Known | None, tuple[str, ...]], list[Span]] = {}
-        result: list[list[Span]] = []
+        answers: dict[tuple[str, Known | None, tuple[str, ...]], Findings] = {}
+        result: list[Findings] = []
         for i, text in enumerate(texts):
             document = documents[text]
             about = known[i] if known is not None else None
@@ -212,14 +236,14 @@ class Detector:
         start, end = document.folded.original(span.start, span.end)
         return span._replace(start=start, end=end)
 
-    def _plain(self, document: _Document) -> list[Span]:
-        """The spans of a text about whose person nothing is known."""
+    def _plain(self, document: _Document) -> Findings:
+        """The findings of a text about whose person nothing is known."""
         if document.merged is None:
             document.merged = self._finish(document, document.found)
         return document.merged
 
-    def _about(self, document: _Document, needles: Needles, own: Sequence[str]) -> list[Span]:
-        """The spans of a text, with what is known of its person and the numbers of its record."""
+    def _about(self, document: _Document, needles: Needles, own: Sequence[str]) -> Findings:
+        """The findings of a text, with what is known of its person and the numbers of its record."""
         found = [*needles.find(document.folded.text, document.compact)]
         if own:
             found += own_needles(own).find(document.folded.text, document.compact)
@@ -228,10 +252,10 @@ class Detector:
             return self._plain(document)
         return self._finish(document, [*document.found, *_without_placeholders(document.text, hits)])
 
-    def _finish(self, document: _Document, found: list[Span]) -> list[Span]:
+    def _finish(self, document: _Document, found: list[Span]) -> Findings:
         """Merge, after looking for every found name and number in the rest of the text."""
         if not found:
-            return []
+            return Findings([], [])
         merged = merge(document.text, found, self._rules)
         repeats = self._repeats(document.text, merged)
         if repeats:
@@ -241,7 +265,7 @@ class Detector:
             if not more:
                 break
             merged = merge(document.text, [*merged, *more], self._rules)
-        return merged
+        return Findings(merged, in_doubt(document.text, found, merged, self._rules))
 
     def _second_look(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.

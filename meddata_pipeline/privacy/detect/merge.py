@@ -6,7 +6,7 @@ entities.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -28,12 +28,14 @@ class MergeRules:
     Attributes:
         priority: by entity; the higher one wins.
         threshold: by entity; the least score that counts.
+        review: by entity; the least score of a finding that does not count and that people must look at.
         known_priority: of what was known beforehand.
         repeat_score: of a repetition of something found elsewhere in the same text.
     """
 
     priority: dict[str, int]
     threshold: dict[str, float]
+    review: dict[str, float]
     known_priority: int
     repeat_score: float
 
@@ -63,9 +65,12 @@ def parse_rules(raw: dict[str, Any]) -> MergeRules:
     for name, entry in entities.items():
         if not isinstance(entry.get("priority"), int) or not 0 <= float(entry.get("threshold", -1)) <= 1:
             raise ConfigError("entities.yaml has a wrong priority or threshold", where=name)
+        if not 0 < float(entry.get("review", -1)) <= float(entry["threshold"]):
+            raise ConfigError("entities.yaml has a review level that is missing or above the threshold", where=name)
     return MergeRules(
         priority={name: entry["priority"] for name, entry in entities.items()},
         threshold={name: float(entry["threshold"]) for name, entry in entities.items()},
+        review={name: float(entry["review"]) for name, entry in entities.items()},
         known_priority=int(raw["known_priority"]),
         repeat_score=float(raw["repeat_score"]),
     )
@@ -95,6 +100,31 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
         _place(text, span, taken)
     taken.sort()
     return _join(taken)
+
+
+def in_doubt(text: str, found: Iterable[Span], strong: Sequence[Span], rules: MergeRules) -> list[Span]:
+    """Findings that are too weak to count and too strong to be passed over, without overlaps.
+
+    Args:
+        text: the text of the offsets.
+        found: findings in any order.
+        strong: what ``merge`` made of them. A weak finding that touches one of these says nothing new.
+        rules: priorities, thresholds and review levels.
+
+    Returns:
+        The spans, sorted by start.
+    """
+    weak = [
+        span
+        for span in found
+        if rules.review[span.entity] <= span.score < rules.threshold[span.entity]
+        and not any(span.start < other.end and other.start < span.end for other in strong)
+    ]
+    weak.sort(key=lambda s: (-rules.of(s), -s.score, s.start - s.end, s.start, s.source))
+    taken: list[Span] = []
+    for span in weak:
+        _place(text, span, taken)
+    return sorted(taken)
 
 
 def _place(text: str, span: Span, taken: list[Span]) -> None:
