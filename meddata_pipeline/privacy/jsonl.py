@@ -6,11 +6,12 @@ What belongs here: reading and answering single lines, in batches. What does not
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from meddata_pipeline.privacy.detect import Detector, Known, Span
+from meddata_pipeline.privacy.second_pass import SecondPass, Settled
 from meddata_pipeline.privacy.text import render, to_placeholders
 
 #: Lines that are read before the first of them is answered.
@@ -66,18 +67,28 @@ def redact_lines(
         batch: lines per batch.
 
     Yields:
-        {"id", "text", "spans"}: spans with the offsets of the text as given; or {"line", "error"}.
+        {"id", "text", "spans", "withheld"}: spans with the offsets of the text as given; ``withheld`` are those of them
+        that people should look at: uncertain, or still found after replacing; or {"line", "error"}.
     """
+    passes = SecondPass(detector)
+    others = {lang: SecondPass(engine) for lang, engine in (detectors or {}).items()}
 
     def answer(items: list[_Item]) -> list[dict[str, Any]]:
-        found = _spans(items, detector, detectors or {})
+        found = _settled(items, passes, others)
         texts = [item.text for item in items]
-        placed, table = to_placeholders(texts, found, key=key)
+        placed, table = to_placeholders(
+            texts, [one.spans for one in found], key=key, reasons=[one.reasons for one in found]
+        )
         persons = [_person(item, i) for i, item in enumerate(items)]
         rendered, _ = render(placed, table, key, style=style, persons=persons)
         return [
-            {"id": item.id, "text": text, "spans": [span.as_dict() for span in spans]}
-            for item, text, spans in zip(items, rendered, found, strict=True)
+            {
+                "id": item.id,
+                "text": text,
+                "spans": [span.as_dict() for span in one.spans],
+                "withheld": [one.spans[place].as_dict() for place in sorted(one.reasons)],
+            }
+            for item, text, one in zip(items, rendered, found, strict=True)
         ]
 
     yield from _answered(lines, batch, answer)
@@ -100,15 +111,29 @@ def _detect(items: list[_Item], detector: Detector, detectors: dict[str, Detecto
 
 def _spans(items: list[_Item], detector: Detector, detectors: dict[str, Detector]) -> list[list[Span]]:
     found: list[list[Span]] = [[] for _ in items]
-    by_lang: dict[str | None, list[int]] = {}
-    for i, item in enumerate(items):
-        by_lang.setdefault(item.lang if item.lang in detectors else None, []).append(i)
-    for lang, places in by_lang.items():
+    for lang, places in _by_lang(items, detectors).items():
         engine = detectors[lang] if lang is not None else detector
         answers = engine.analyze([items[i].text for i in places], [items[i].known for i in places])
         for i, spans in zip(places, answers, strict=True):
             found[i] = spans
     return found
+
+
+def _settled(items: list[_Item], passes: SecondPass, others: dict[str, SecondPass]) -> list[Settled]:
+    found: list[Settled] = [Settled([], {}) for _ in items]
+    for lang, places in _by_lang(items, others).items():
+        engine = others[lang] if lang is not None else passes
+        answers = engine.settle([items[i].text for i in places], [items[i].known for i in places])
+        for i, one in zip(places, answers, strict=True):
+            found[i] = one
+    return found
+
+
+def _by_lang(items: list[_Item], languages: Collection[str]) -> dict[str | None, list[int]]:
+    by_lang: dict[str | None, list[int]] = {}
+    for i, item in enumerate(items):
+        by_lang.setdefault(item.lang if item.lang in languages else None, []).append(i)
+    return by_lang
 
 
 def _answered(

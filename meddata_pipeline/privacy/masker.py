@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from meddata_pipeline.privacy.detect import Detector, Known
+from meddata_pipeline.privacy.second_pass import Accepted, SecondPass
 from meddata_pipeline.privacy.text import to_placeholders
 
 if TYPE_CHECKING:
@@ -31,15 +32,19 @@ PIECE = 1_000
 
 
 class Batch(NamedTuple):
-    """Texts, what is known of the person of each, and the numbers that each one's record carries itself."""
+    """Texts, what is known of the person of each, and the numbers that each one's record carries itself.
+
+    ``accepted`` is what people have accepted in each text; empty where nobody has accepted anything in any.
+    """
 
     texts: Sequence[str]
     known: Sequence[Known | None]
     numbers: Sequence[tuple[str, ...]]
+    accepted: Sequence[tuple[Accepted, ...]] = ()
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the texts."""
-        return Batch(self.texts[start:end], self.known[start:end], self.numbers[start:end])
+        return Batch(self.texts[start:end], self.known[start:end], self.numbers[start:end], self.accepted[start:end])
 
 
 def processors() -> int:
@@ -67,6 +72,7 @@ class Masker:
         processes: int = 1,
     ) -> None:
         self.detector = Detector(roster=roster, id_patterns=id_patterns)
+        self._passes = SecondPass(self.detector)
         self._key = key
         self._recipe = (key, tuple(roster), dict(id_patterns or {}))
         self._processes = processes
@@ -89,7 +95,7 @@ class Masker:
             The texts with placeholders, and the span table (``text.span_schema``) whose ``row`` is the text's place.
         """
         if self._processes < 2 or len(set(batch.texts)) < WORTH_PROCESSES:
-            return _mask(self.detector, self._key, batch)
+            return _mask(self._passes, self._key, batch)
         return self._shared(batch)
 
     def _shared(self, batch: Batch) -> tuple[list[str], pa.Table]:
@@ -111,17 +117,18 @@ class Masker:
         return texts, pa.concat_tables(tables)
 
 
-def _mask(detector: Detector, key: bytes, batch: Batch) -> tuple[list[str], pa.Table]:
-    return to_placeholders(batch.texts, detector.analyze(*batch), key=key)
+def _mask(passes: SecondPass, key: bytes, batch: Batch) -> tuple[list[str], pa.Table]:
+    settled = passes.settle(batch.texts, batch.known, batch.numbers, batch.accepted or None)
+    return to_placeholders(batch.texts, [s.spans for s in settled], key=key, reasons=[s.reasons for s in settled])
 
 
-_WORKER: dict[str, tuple[Detector, bytes]] = {}
+_WORKER: dict[str, tuple[SecondPass, bytes]] = {}
 
 
 def _start(key: bytes, roster: Sequence[str], id_patterns: Mapping[str, str]) -> None:
     """What every process prepares once."""
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _WORKER["own"] = (Detector(roster=roster, id_patterns=id_patterns), key)
+    _WORKER["own"] = (SecondPass(Detector(roster=roster, id_patterns=id_patterns)), key)
 
 
 def _leave_with_parent() -> None:

@@ -44,6 +44,7 @@ _LATIN_LAST = [
     "Lockwood",
     "Marlow",
 ]
+_SHORTEST_CARD = 13
 _ROADS = ("甲", "乙", "丙", "丁", "戊", "己", "庚", "辛")
 
 
@@ -113,23 +114,58 @@ def _number(draw: _Draw, entity: str, shape: str) -> str:
             drawn.append(mark)
     digits = [i for i, mark in enumerate(shape or "99999999") if mark == "9"]
     if entity == "CN_RESIDENT_ID" and len(digits) >= 15:
+        # No province has the number 00.
         for place, digit in zip(digits, "000000", strict=False):
             drawn[place] = digit
-        if len(digits) == 18:
-            right = resident_id_check("".join(drawn[i] for i in digits[:17]))
-            last = "0123456789".index(drawn[digits[17]])
-            drawn[digits[17]] = str((last + 1) % 10) if str(last) == right else str(last)
-    elif entity == "PHONE_NUMBER" and len(digits) >= 11:
-        # 10x is not given out as a mobile prefix.
-        for place, digit in zip(digits[-11:], "10", strict=False):
+        if len(digits) > 16:
+            _wrong_check(drawn, digits)
+    elif entity == "PHONE_NUMBER":
+        for place, digit in zip(digits, _no_phone(len(digits)), strict=False):
             drawn[place] = digit
-    elif entity == "CREDIT_CARD" and digits:
-        from meddata_pipeline.privacy.detect.recognizers.bank_card import luhn
-
-        if luhn("".join(drawn[i] for i in digits)):
-            drawn[digits[-1]] = str((int(drawn[digits[-1]]) + 1) % 10)
     elif entity == "US_SSN":
         # Area 000 is never given out.
         for place, digit in zip(digits, "000", strict=False):
             drawn[place] = digit
+    _spoil(drawn, digits)
     return "".join(drawn)
+
+
+def _no_phone(count: int) -> str:
+    """First digits of a number of so many digits that nobody can be called under.
+
+    10x is no mobile prefix, no area code begins with 011 or 1, no country code with 0, no number of North America
+    with 0.
+    """
+    if count < 11:
+        return "011"[: max(1, count - 4)]
+    # Of 12 digits the first one may be read as a trunk prefix, and 010 is Beijing's area code.
+    return ("1" if count == 12 else "0" * (count - 11)) + "10"
+
+
+def _wrong_check(drawn: list[str], digits: list[int]) -> None:
+    """Give a resident identity number a last character that is not its check digit, nor a card's."""
+    from meddata_pipeline.privacy.detect.recognizers.bank_card import luhn
+
+    first = "".join(drawn[i] for i in digits[:17])
+    right = resident_id_check(first)
+    if len(digits) == 17:
+        if drawn[-1].isalpha():
+            drawn[-1] = "X" if right != "X" else "Y"
+        return
+    last = int(drawn[digits[17]])
+    wrong = (str((last + step) % 10) for step in range(3))
+    drawn[digits[17]] = next(digit for digit in wrong if digit != right and not luhn(first + digit))
+
+
+def _spoil(drawn: list[str], digits: list[int]) -> None:
+    """Change a number that happens to be a valid one of another kind: a mobile number, a card or a resident id."""
+    from meddata_pipeline.privacy.detect.recognizers.bank_card import luhn
+
+    plain = "".join(drawn[i] for i in digits)
+    if len(plain) == 11 and plain[0] == "1" and plain[1] > "2":
+        drawn[digits[1]] = "0"
+    elif len(plain) in (15, 18) and plain[0] != "0":
+        drawn[digits[0]] = "0"
+        plain = f"0{plain[1:]}"
+    if len(plain) >= _SHORTEST_CARD and luhn(plain):
+        drawn[digits[-1]] = str((int(drawn[digits[-1]]) + 1) % 10)

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meddata_pipeline.privacy import weekday
 from meddata_pipeline.privacy.detect import PLACEHOLDER, Detector, Span
 from meddata_pipeline.privacy.detect.fold import compact_value, fold
 from meddata_pipeline.privacy.detect.names import grammar, is_han
@@ -56,6 +57,12 @@ _SPELLED = re.compile(
     r"([一二〇零○三四五六七八九]{2,4})年(?:([一二三四五六七八九十正]{1,2})月(?:([一二三四五六七八"
     r"九十廿卅]{1,3})([日号]?))?)?"
 )
+_M_PART = re.compile(r"([0-9]{1,2}) ?月 ?(份|[上中下]旬|[初底末])$")
+_MD = re.compile(r"(0?[1-9]|1[0-2])([\-/.])(3[01]|[12][0-9]|0?[1-9])$")
+#: No lunar months (正月, 腊月) and days (初三): they do not move with the calendar.
+_SPELLED_MD = re.compile(r"(十[一二]?|[一二三四五六七八九])月([一二三四五六七八九十廿卅]{1,3})([日号]?)$")
+_LETTERS = re.compile("[A-Za-z]{3}")
+_ENGLISH_MY = re.compile(r"([A-Za-z]{3,9})\.?[ \-]{1,2}(?:of )?([0-9]{4})$")
 _ENGLISH_MDY = re.compile(r"([A-Za-z]{3,9})\.?[ \-]{1,2}([0-9]{1,2})(?:st|nd|rd|th)?(?:,? ?[\- ]?([0-9]{4}))?$")
 _ENGLISH_DMY = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?(?: of)?[ \-]([A-Za-z]{3,9})\.?(?:,? ?[\- ]?([0-9]{4}))?$")
 _SLASHED = re.compile(r"([0-9]{1,2})([/\-.])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})$")
@@ -70,7 +77,8 @@ def span_schema() -> pa.Schema:
 
     row: index of the text; start, end: of the placeholder in the text with placeholders; length: of what stood there;
     entity, index: as in the placeholder; source, score: of the finding; surface: keyed digest of the normalised
-    surface (or of the person, where it is known who it is); shape: what a surrogate must look like; date: of a date.
+    surface (or of the person, where it is known who it is); shape: what a surrogate must look like; date: of a date;
+    review: why people must look at it (``uncertain``, ``second-pass``), null for all others.
     """
     import pyarrow as pa
 
@@ -87,6 +95,7 @@ def span_schema() -> pa.Schema:
             pa.field("surface", pa.string()),
             pa.field("shape", pa.string()),
             pa.field("date", pa.date32()),
+            pa.field("review", pa.string()),
         ]
     )
 
@@ -183,7 +192,13 @@ class _Placed(NamedTuple):
     day: date | None
 
 
-def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, key: bytes) -> tuple[list[str], pa.Table]:
+def to_placeholders(
+    texts: Sequence[str],
+    spans: Sequence[Sequence[Span]],
+    *,
+    key: bytes,
+    reasons: Sequence[Mapping[int, str]] | None = None,
+) -> tuple[list[str], pa.Table]:
     """Put a typed placeholder in place of every span.
 
     Inside a text the same surface has the same number, and so have the variants of one person's name (张伟, 张先生).
@@ -192,15 +207,21 @@ def to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], *, ke
         texts: the texts.
         spans: for each text its spans, as Detector.analyze gives them.
         key: the lake's key for digests of surfaces.
+        reasons: for each text, by place of a span, why people must look at it.
 
     Returns:
         The texts with placeholders, and the span table (``span_schema``).
     """
     with collector_paused():
-        return _to_placeholders(texts, spans, key)
+        return _to_placeholders(texts, spans, key, reasons)
 
 
-def _to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], key: bytes) -> tuple[list[str], pa.Table]:
+def _to_placeholders(
+    texts: Sequence[str],
+    spans: Sequence[Sequence[Span]],
+    key: bytes,
+    reasons: Sequence[Mapping[int, str]] | None,
+) -> tuple[list[str], pa.Table]:
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {name: [] for name in span_schema().names}
@@ -224,7 +245,9 @@ def _to_placeholders(texts: Sequence[str], spans: Sequence[Sequence[Span]], key:
             distinct_spans.append(found)
             replacements.append(new)
         answers.append(answer[0])
-        for item in answer[1]:
+        why = reasons[row] if reasons is not None else {}
+        for place, item in enumerate(answer[1]):
+            columns["review"].append(why.get(place))
             columns["row"].append(row)
             columns["start"].append(item.start)
             columns["end"].append(item.end)
@@ -375,18 +398,20 @@ def read_date(surface: str) -> tuple[date | None, str]:
 
     Returns:
         The date, or None where it cannot be read; and a form for ``write_date``, in which Y M D stand for the parts
-        (YY, MM and DD for two digits) and everything else is kept.
+        (YY, MM and DD for two digits, small letters for Chinese numerals) and everything else is kept.
     """
-    text = fold(surface).text.strip()
+    before, plain, behind = weekday.split(surface)
+    text = fold(plain).text.strip()
     for reader in (_read_han, _read_digits, _read_spelled, _read_english):
         answer = reader(text)
         if answer is not None:
-            year, month, day, form = answer
+            year, month, number, form = answer
             try:
-                return date(year, month, day), form
+                day = date(year, month, number)
             except ValueError:
-                return None, ""
-    return None, ""
+                break
+            return day, weekday.form(before, day) + form + weekday.form(behind, day)
+    return None, "latin" if _LETTERS.search(text) else ""
 
 
 def _read_han(text: str) -> tuple[int, int, int, str] | None:
@@ -395,7 +420,7 @@ def _read_han(text: str) -> tuple[int, int, int, str] | None:
         year, month, day, mark = match.groups()
         form = ("Y" if len(year) == 4 else "YY") + "年" + _part("M", month) + "月"
         if day:
-            form += _part("D", day) + (mark or "")
+            form += ("DD" if month[0] == "0" else _part("D", day)) + (mark or "")
         rest = text[match.end() :]
         # A range goes on with days that would need shifting too: it becomes a date alone.
         return (
@@ -408,6 +433,9 @@ def _read_han(text: str) -> tuple[int, int, int, str] | None:
     if match:
         month, day, mark = match.groups()
         return _NO_YEAR, int(month), int(day), _part("M", month) + "月" + _part("D", day) + (mark or "")
+    match = _M_PART.match(text)
+    if match:
+        return _NO_YEAR, int(match[1]), 15, _part("M", match[1]) + "月" + match[2]
     return None
 
 
@@ -417,13 +445,16 @@ def _read_digits(text: str) -> tuple[int, int, int, str] | None:
         year, mark, month, day = match.groups()
         rest = text[match.end() :]
         time = rest if re.fullmatch(r"[T ]{0,2}[0-9:.Z+]*", rest) else ""
-        return int(year), int(month), int(day), f"Y{mark}{_part('M', month)}{mark}{_part('D', day)}{time}"
+        return int(year), int(month), int(day), f"Y{mark}{mark.join(_digits_form(month, day))}{time}"
     match = _PACKED.match(text)
     if match:
         return int(match[1]), int(match[2]), int(match[3]), "YMMDD" + (match[4] or "")
     match = _YM.match(text)
     if match:
         return int(match[1]), int(match[3]), 15, f"Y{match[2]}{_part('M', match[3])}"
+    match = _MD.match(text)
+    if match:
+        return _NO_YEAR, int(match[1]), int(match[3]), match[2].join(_digits_form(match[1], match[3]))
     match = _SHORT.match(text)
     if match and 1 <= int(match[3]) <= 12 and 1 <= int(match[4]) <= 31:
         return _full_year(match[1]), int(match[3]), int(match[4]), f"YY{match[2]}MM{match[2]}DD"
@@ -436,18 +467,22 @@ def _read_digits(text: str) -> tuple[int, int, int, str] | None:
                 _full_year(match[4]),
                 first,
                 second,
-                f"{_part('M', match[1])}{match[2]}{_part('D', match[3])}{match[2]}{year}",
+                match[2].join((*_digits_form(match[1], match[3]), year)),
             )
         return (
             _full_year(match[4]),
             second,
             first,
-            f"{_part('D', match[1])}{match[2]}{_part('M', match[3])}{match[2]}{year}",
+            match[2].join((*reversed(_digits_form(match[3], match[1])), year)),
         )
     return None
 
 
 def _read_spelled(text: str) -> tuple[int, int, int, str] | None:
+    match = _SPELLED_MD.match(text)
+    if match:
+        month, day = _han_number(match[1]), _han_number(match[2])
+        return None if month is None or day is None else (_NO_YEAR, month, day, f"m月d{match[3]}")
     match = _SPELLED.match(text)
     if not match:
         return None
@@ -455,11 +490,14 @@ def _read_spelled(text: str) -> tuple[int, int, int, str] | None:
     if year is None or month is None:
         return None
     day = _han_number(match[3] or "")
-    form = "Y年M月" + (f"D{match[4] or '日'}" if day is not None else "")
+    form = ("y" if len(match[1]) == 4 else "yy") + "年m月" + (f"d{match[4] or '日'}" if day is not None else "")
     return _full_year(str(year) if len(match[1]) == 4 else f"{year:02d}"), month, day or 15, form
 
 
 def _read_english(text: str) -> tuple[int, int, int, str] | None:
+    match = _ENGLISH_MY.match(text)
+    if match and match[1][:3].lower() in _MONTHS:
+        return _english(match[2], match[1], "15", "B Y")
     match = _ENGLISH_MDY.match(text)
     if match and match[1][:3].lower() in _MONTHS:
         return _english(match[3], match[1], match[2], "B D" + (", Y" if match[3] else ""))
@@ -471,6 +509,13 @@ def _read_english(text: str) -> tuple[int, int, int, str] | None:
 
 def _english(year: str | None, month: str, day: str, form: str) -> tuple[int, int, int, str]:
     return int(year) if year else _NO_YEAR, _MONTHS[month[:3].lower()], int(day), form
+
+
+def _digits_form(month: str, day: str) -> tuple[str, str]:
+    """The forms of a month and a day in digits; where both have two digits they keep two."""
+    if len(month) == len(day) == 2:
+        return "MM", "DD"
+    return _part("M", month), _part("D", day)
 
 
 def _part(letter: str, digits: str) -> str:
@@ -498,12 +543,28 @@ def write_date(day: date, form: str) -> str:
         letters = match.group()
         if letters[0] == "B":
             return months[day.month - 1]
+        if letters[0] in "WVU":
+            return weekday.write(day, letters)
+        if letters[0] == "y":
+            return f"{day.year:04d}"[-2 if letters == "yy" else 0 :].translate(_HAN_YEAR)
+        if letters in ("m", "d"):
+            return _to_han(day.month if letters == "m" else day.day)
         value = {"Y": day.year, "M": day.month, "D": day.day}[letters[0]]
         if letters == "YY":
             return f"{value % 100:02d}"
         return f"{value:02d}" if len(letters) == 2 else str(value)
 
-    return re.sub(r"YY|Y|MM|M|DD|D|B", part, form)
+    return re.sub(r"YY|Y|MM|M|DD|D|B|[WVU][0-6]|yy|y|m|d", part, form)
+
+
+_HAN_YEAR = str.maketrans("0123456789", "〇一二三四五六七八九")
+
+
+def _to_han(number: int) -> str:
+    """A number below 100 as Chinese writes days: 九, 十, 二十一."""
+    tens, ones = divmod(number, 10)
+    digits = "零一二三四五六七八九"
+    return (digits[tens] if tens > 1 else "") + ("十" if tens else "") + (digits[ones] if ones or not tens else "")
 
 
 def render(
@@ -575,7 +636,7 @@ def _surrogate(key: bytes, person: str, shift: int, fact: Mapping[str, Any]) -> 
     if entity == "DATE_TIME":
         day: date | None = fact["date"]
         if day is None:
-            return "某日"
+            return "some day" if shape == "latin" else "某日"
         try:
             return write_date(day + timedelta(days=shift), shape)
         except OverflowError:

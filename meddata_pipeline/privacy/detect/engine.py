@@ -257,7 +257,7 @@ class Detector:
         if not found:
             return Findings([], [])
         merged = merge(document.text, found, self._rules)
-        repeats = self._repeats(document.text, merged)
+        repeats = self.repeats(document.text, merged)
         if repeats:
             merged = merge(document.text, [*found, *repeats], self._rules)
         for _ in range(SECOND_LOOKS):
@@ -290,8 +290,8 @@ class Detector:
     def _language(self, text: str) -> str:
         return self.lang if self.lang != "auto" else language_of(text)
 
-    def _repeats(self, text: str, spans: list[Span]) -> list[Span]:
-        """A name or number that was found once is masked everywhere in its text."""
+    def repeats(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """Where else a text holds a name or number that was found in it once."""
         surfaces: dict[str, str] = {}
         for span in spans:
             if span.entity in _REPEATABLE:
