@@ -60,6 +60,8 @@ Landing = Annotated[
     Path | None, typer.Option("--landing", help="Landing folder (MEDDATA_LANDING, default HOME/landing).")
 ]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language of messages: zh or en.")]
+Role = Annotated[str, typer.Option("--role", help="As what you sign, e.g. privacy-officer.")]
+Words = Annotated[str, typer.Option("--reason", help="Why, in your words.")]
 
 
 # -- printing ----------------------------------------------------------------------------------------------------------
@@ -429,7 +431,152 @@ def quarantine_show(
 
 
 # -- review of uncertain spans -----------------------------------------------------------------------------------------
-# Commands on the group `review_app` end here.
+
+
+def _item_line(i: dict[str, Any]) -> str:
+    by = f" {i['by']}" if i["by"] else ""
+    return f"{i['id']} {i['state']}{by} {i['entity']} {i['score']:.2f} {i['source']} {i['reason']} " + (
+        f"{i['hospital']} {i['day']} {i['kind']}.{i['column']}"
+    )
+
+
+@review_app.command("list")
+def review_list(
+    hospital: Annotated[str | None, typer.Option("--hospital", help="Only this hospital.")] = None,
+    day: Annotated[str | None, typer.Option("--day", help="Only this day, yyyy-mm-dd.")] = None,
+    state: Annotated[str, typer.Option("--state", help="open, accepted, masked or all.")] = "open",
+    home: Home = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """List withheld spans: counts, ids, entities, scores, sources; never a text.
+
+    Example: meddata review list --hospital hospital-a
+    """
+    from meddata_pipeline.app.review import items, overview
+
+    workplace = _look(home, None, lang)
+
+    def text(b: dict[str, Any]) -> str:
+        counts = ", ".join(f"{entity} {n}" for entity, n in b["by_entity"].items())
+        total = _say(workplace.settings.lang, f"待复核 {b['open']} 条", f"{b['open']} open")
+        return "\n".join([*map(_item_line, b["items"]), f"{total}{': ' + counts if counts else ''}"])
+
+    answer(overview(items(workplace, hospital, day), None if state == "all" else state), as_json, text)
+
+
+def _show_item(workplace: Any, item: Any, out: Path | None, as_json: bool) -> None:
+    """An item; its text goes to a terminal or below <home>/restricted, never into a pipe or a log."""
+    from meddata_pipeline.app import review_quarantine as restricted
+    from meddata_pipeline.storage.files import write_atomic
+
+    target = restricted.restricted_file(workplace.settings, out) if out is not None else None
+    if item is None:
+        lang = workplace.settings.lang
+        answer({"item": None}, as_json, lambda _: _say(lang, "没有待复核的片段", "nothing is open"))
+        return
+    body = item.public()
+    context = {"before": item.before, "surface": item.surface, "after": item.after}
+    if target is not None:
+        write_atomic(target, (json.dumps({**body, **context}, ensure_ascii=False) + "\n").encode())
+    visible = sys.stdout.isatty() and target is None and not as_json
+    if not visible and target is None:
+        note("the text is shown on a terminal, or written with --out below <home>/restricted")
+
+    def text(b: dict[str, Any]) -> str:
+        shown = restricted.printable(f"{item.before}【{item.surface}】{item.after}")
+        return _item_line(b["item"]) + (f"\n    {shown}" if visible else "")
+
+    answer({"item": body}, as_json, text)
+
+
+ItemId = Annotated[str, typer.Argument(metavar="ID", help="As in `meddata review list`, or how it begins.")]
+ItemOut = Annotated[Path | None, typer.Option("--out", help="Write it with its text here; below <home>/restricted.")]
+Worker = Annotated[str, typer.Option("--worker", help="Who decides.")]
+
+
+@review_app.command("show")
+def review_show(name: ItemId, out: ItemOut = None, home: Home = None, lang: Lang = None, as_json: Json = False) -> None:
+    """Show a withheld span with 20 characters on either side, on a terminal or below <home>/restricted only.
+
+    Example: meddata review show 0123456789abcdef
+    """
+    from meddata_pipeline.app.review import item
+
+    workplace = _look(home, None, lang)
+    _show_item(workplace, item(workplace, name), out, as_json)
+
+
+@review_app.command("next")
+def review_next(
+    hospital: Annotated[str | None, typer.Option("--hospital", help="Only this hospital.")] = None,
+    out: ItemOut = None,
+    home: Home = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Show the open item that matters most: what identifies most directly, then what is most likely.
+
+    Example: meddata review next
+    """
+    from meddata_pipeline.app.review import next_item
+
+    workplace = _look(home, None, lang)
+    _show_item(workplace, next_item(workplace, hospital), out, as_json)
+
+
+def _decide_item(workplace: Any, name: str, decision: Literal["accepted", "masked"], **who: str) -> dict[str, Any]:
+    from meddata_pipeline.app.review import decide
+
+    made = decide(workplace, name, decision, **who)
+    return {"item": {k: v for k, v in made.items() if k != "next_command"}, "next_command": made["next_command"]}
+
+
+def _decided_text(body: dict[str, Any]) -> str:
+    return f"{_item_line(body['item'])}\n    next: {body['next_command']}"
+
+
+@review_app.command("accept")
+def review_accept(
+    name: ItemId,
+    role: Role,
+    reason: Words,
+    worker: Worker = "",
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Decide that a span identifies nobody: from the next run on its text appears, in this document only.
+
+    Example: meddata review accept 0123456789abcdef --role privacy-officer --reason "a drug"
+    """
+    workplace = _look(home, config, lang)
+    made = _decide_item(workplace, name, "accepted", role=role, reason=reason, worker=worker)
+    answer(made, as_json, _decided_text)
+
+
+@review_app.command("mask")
+def review_mask(
+    name: ItemId,
+    role: Role,
+    reason: Words,
+    worker: Worker = "",
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Decide that a span stays masked.
+
+    Example: meddata review mask 0123456789abcdef --role privacy-officer --reason "a name"
+    """
+    workplace = _look(home, config, lang)
+    made = _decide_item(workplace, name, "masked", role=role, reason=reason, worker=worker)
+    answer(made, as_json, _decided_text)
+
+
+# Commands on the group `review_app` that belong to other work (sample) follow here.
 
 # -- decisions ---------------------------------------------------------------------------------------------------------
 
@@ -483,9 +630,7 @@ def release_show(
     answer(evidence(_look(home, config, lang), product), as_json, text)
 
 
-Role = Annotated[str, typer.Option("--role", help="As what you sign, e.g. privacy-officer.")]
 RoleKey = Annotated[Path, typer.Option("--key", help="Your Ed25519 key (PEM); `meddata keys new FILE` makes one.")]
-Words = Annotated[str, typer.Option("--reason", help="Why, in your words.")]
 Seen = Annotated[str | None, typer.Option("--digest", help="Digest of the candidate you looked at, or how it begins.")]
 
 

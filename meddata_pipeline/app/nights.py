@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meddata_pipeline.app import review
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
@@ -376,6 +377,7 @@ def _detector_version() -> str:
     package = Path(str(resources.files("meddata_pipeline.privacy")))
     files = [p for p in (package / "detect").rglob("*") if p.suffix in (".py", ".yaml")]
     files += [package / name for name in ("deid.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")]
+    files += [package / name for name in ("second_pass.py", "review.py", "weekday.py", "masker.py")]
     return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
 
 
@@ -392,6 +394,7 @@ def deid_inputs(workplace: Workplace, hospital: str, day: str, register: Registe
         "register": _register_digest(register),
         "detector": _detector_version(),
         "profile": workplace.config_digest(f"hospitals/{hospital}.yaml"),
+        "review": review.decided(workplace, hospital, day),
     }
 
 
@@ -432,6 +435,7 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     from meddata_pipeline.ingest.profile import load_profile
     from meddata_pipeline.privacy import deid
     from meddata_pipeline.privacy.masker import Masker, processors
+    from meddata_pipeline.privacy.review import Item, Reviewer
     from meddata_pipeline.privacy.text import residual
 
     register = register_of(workplace, hospital)
@@ -449,13 +453,16 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     spans: list[pa.Table] = []
     found_again = searched = 0
     off: list[str] = []
+    items: list[Item] = []
     with masker:
-        work = deid.Deidentifier(known, person_key, masker)
+        reviewer = Reviewer(person_key, review.decisions(workplace, hospital, day))
+        work = deid.Deidentifier(known, person_key, masker, reviewer)
         # The patient table last: it carries the check of all balances.
         for kind in sorted(DEID_KINDS, key=lambda k: k == "patient"):
             table, superseded = _latest_of_day(workplace, kind, hospital, day)
             table, excluded = apply_register(table, register, register_key)
             result = work.table(kind, table)
+            items += result.review
             rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
             balance = Balance(
                 kind,
@@ -479,8 +486,9 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
             outcomes[kind] = workplace.keep(
                 partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks)
             )
+    facts_of_review = review.keep(workplace, hospital, day, items)
     outcomes[_SPANS] = workplace.keep(
-        partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched)
+        partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched, facts_of_review)
     )
     return outcomes
 
@@ -511,7 +519,7 @@ def _sample(table: pa.Table, columns: list[str]) -> list[str]:
     return sorted(texts, key=lambda t: sha256_hex(t.encode()))[:_SECOND_PASS]
 
 
-def _spans(spans: list[pa.Table], residual: int, searched: int) -> Outcome:
+def _spans(spans: list[pa.Table], residual: int, searched: int, review: Mapping[str, Any]) -> Outcome:
     """The outcome of the span table: counts by entity and recognizer, and what a second pass still finds."""
     from meddata_pipeline.render.figures import bars
 
@@ -530,7 +538,7 @@ def _spans(spans: list[pa.Table], residual: int, searched: int) -> Outcome:
     facts = {
         "found_by_entity": dict(sorted(by_entity.items())),
         "found_by_recognizer": dict(sorted(by_source.items())),
-        "review": {"open": 0, "by_entity": {}},
+        "review": dict(review),
     }
     names = sorted(by_entity, key=lambda n: (-by_entity[n], n))
     figures = {}

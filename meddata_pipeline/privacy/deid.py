@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.core.balance import Balance
 from meddata_pipeline.core.tables import arrow_type, kinds
@@ -20,6 +20,8 @@ from meddata_pipeline.privacy.detect.fold import compact_value
 from meddata_pipeline.privacy.identities import Identities
 from meddata_pipeline.privacy.masker import Batch, Masker
 from meddata_pipeline.privacy.pseudonym import pseudonyms
+from meddata_pipeline.privacy.review import Item, Reviewer
+from meddata_pipeline.privacy.second_pass import Accepted
 from meddata_pipeline.privacy.text import span_schema
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class DeidResult:
         withheld: by column, how many values were withheld because they held an identifier.
         found: by entity, how many spans were replaced.
         sources: by recognizer, how many spans were replaced.
+        review: what people must look at, or have looked at; holds text, so restricted.
     """
 
     table: pa.Table
@@ -51,6 +54,7 @@ class DeidResult:
     withheld: Mapping[str, int] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, int] = field(default_factory=dict)
+    review: Sequence[Item] = ()
 
     def facts(self) -> dict[str, Any]:
         """Counts for manifests and reports; no value of a patient."""
@@ -96,10 +100,12 @@ class Deidentifier:
         identities: of the tables' hospitals.
         key: the lake's key for pseudonyms.
         masker: for texts, with the hospital's roster and number shapes.
+        reviewer: what people have decided on the tables' texts; nothing by default.
     """
 
-    def __init__(self, identities: Identities, key: bytes, masker: Masker) -> None:
+    def __init__(self, identities: Identities, key: bytes, masker: Masker, reviewer: Reviewer | None = None) -> None:
         self.masker = masker
+        self._reviewer = reviewer or Reviewer(key)
         self._identities = identities
         self._key = key
         self._screen = ColumnScreen(identities.all_names(), identities.staff())
@@ -126,7 +132,7 @@ class Deidentifier:
         total = table.num_rows
         for start in range(0, total, slice_rows):
             part = table.slice(start, slice_rows)
-            yield _one(kind, part, start, self._identities, self._key, self.masker, self._screen)
+            yield _one(kind, part, start, self._identities, self._key, self.masker, self._screen, self._reviewer)
             if progress is not None:
                 progress(start + part.num_rows, total)
 
@@ -145,6 +151,7 @@ class Deidentifier:
             withheld=_sum(part.withheld for part in parts),
             found=_sum(part.found for part in parts),
             sources=_sum(part.sources for part in parts),
+            review=[item for part in parts for item in part.review],
         )
 
 
@@ -164,6 +171,7 @@ def _one(
     key: bytes,
     masker: Masker,
     screen: ColumnScreen,
+    reviewer: Reviewer,
 ) -> DeidResult:
     import pyarrow as pa
 
@@ -176,7 +184,9 @@ def _one(
     def known(row: int) -> Known | None:
         return identities.known(hospitals[row], numbers[row])
 
+    record_keys = _link(key, part["hospital"], part["record_key"].combine_chunks(), "record_key")
     columns: dict[str, Any] = {"person_id": person_ids}
+    review: list[Item] = []
     spans: list[pa.Table] = []
     withheld: dict[str, int] = {}
     found: dict[str, int] = {}
@@ -191,7 +201,9 @@ def _one(
         if column.sensitivity == "link":
             columns[column.name] = _link(key, part["hospital"], values, column.name)
         elif column.sensitivity == "text":
-            texts, table = _texts(values, known, masker, _own_numbers(part, spec.names("link")), screen)
+            about = _Texts(kind, column.name, record_keys.to_pylist(), hospitals, part["day"].to_pylist(), reviewer)
+            texts, table, items = _texts(values, known, masker, _own_numbers(part, spec.names("link")), screen, about)
+            review += items
             columns[column.name] = texts
             spans.append(_locate(table, column.name, first_row, person_ids))
             for name, counts in (("entity", found), ("source", sources)):
@@ -205,7 +217,7 @@ def _one(
             columns[column.name] = values
     columns["hospital"] = part["hospital"]
     columns["day"] = part["day"]
-    columns["record_key"] = _link(key, part["hospital"], part["record_key"].combine_chunks(), "record_key")
+    columns["record_key"] = record_keys
     columns["deleted"] = part["deleted"]
     columns["row"] = pa.array(range(first_row, first_row + part.num_rows), pa.int64())
     return DeidResult(
@@ -215,6 +227,7 @@ def _one(
         withheld=withheld,
         found=found,
         sources=sources,
+        review=review,
     )
 
 
@@ -231,14 +244,39 @@ def _own_numbers(part: pa.Table, names: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(v for v in row if v) for row in zip(*present, strict=True)] if present else [()] * part.num_rows
 
 
+class _Texts(NamedTuple):
+    """Of which column and records some texts are, and what people have decided on them."""
+
+    kind: str
+    column: str
+    rows: Sequence[str]
+    hospitals: Sequence[str]
+    days: Sequence[str]
+    reviewer: Reviewer
+
+    def accepted(self, present: Sequence[int], texts: Sequence[str]) -> list[tuple[Accepted, ...]]:
+        """What people have accepted in each text; its row is in ``present``."""
+        return [
+            self.reviewer.accepted(self.kind, self.column, self.rows[i], text)
+            for i, text in zip(present, texts, strict=True)
+        ]
+
+    def items(self, present: Sequence[int], texts: Sequence[str], spans: pa.Table) -> list[Item]:
+        """The items of these texts."""
+        rows = [self.rows[i] for i in present]
+        places = [(self.hospitals[i], self.days[i]) for i in present]
+        return self.reviewer.items(self.kind, self.column, rows, places, texts, spans)
+
+
 def _texts(
     values: pa.Array,
     known: Callable[[int], Known | None],
     masker: Masker,
     own_numbers: Sequence[tuple[str, ...]],
     screen: ColumnScreen,
-) -> tuple[pa.Array, pa.Table]:
-    """Texts with placeholders; null stays null."""
+    where: _Texts,
+) -> tuple[pa.Array, pa.Table, list[Item]]:
+    """Texts with placeholders, null stays null; their span table, and what people must look at."""
     import pyarrow as pa
 
     given = values.to_pylist()
@@ -247,12 +285,12 @@ def _texts(
     impersonal = _impersonal(texts, screen)
     about = [None if given[i] in impersonal else known(i) for i in present]
     numbers = [() if given[i] in impersonal else own_numbers[i] for i in present]
-    replaced, table = masker.mask(Batch(texts, about, numbers))
+    replaced, table = masker.mask(Batch(texts, about, numbers, where.accepted(present, texts)))
     out = list(given)
     for i, text in zip(present, replaced, strict=True):
         out[i] = text
     rows = pa.array(present, pa.int64()).take(table["row"].combine_chunks())
-    return pa.array(out, pa.string()), table.set_column(0, "row", rows)
+    return pa.array(out, pa.string()), table.set_column(0, "row", rows), where.items(present, texts, table)
 
 
 def _impersonal(texts: Sequence[str], screen: ColumnScreen) -> frozenset[str]:

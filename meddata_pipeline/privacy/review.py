@@ -156,12 +156,11 @@ class Reviewer:
 
     def accepted(self, kind: str, column: str, row: str, text: str) -> tuple[Accepted, ...]:
         """What people have accepted in a text."""
-        found = {
-            Accepted(d.item.surface, d.item.entity)
-            for d in self.valid(kind, column, row, text)
-            if d.decision == "accepted"
-        }
-        return tuple(sorted(found))
+        found: dict[str, set[Accepted]] = {"accepted": set(), "masked": set()}
+        for d in self.valid(kind, column, row, text):
+            found[d.decision].add(Accepted(d.item.surface, d.item.entity))
+        # Where people disagree about one surface of a text, it stays masked.
+        return tuple(sorted(found["accepted"] - found["masked"]))
 
     def items(
         self,
