@@ -189,7 +189,7 @@ class Reviewer:
         found: dict[str, Item] = {}
         concerned = pc.unique(spans.filter(pc.is_valid(spans["review"]))["row"])
         columns = ["row", "start", "end", "length", "entity", "source", "score", "review"]
-        part = spans.select(columns).filter(pc.is_in(spans["row"], value_set=concerned.combine_chunks()))
+        part = spans.select(columns).filter(pc.is_in(spans["row"], value_set=concerned))
         moved: Counter[int] = Counter()
         for span in part.to_pylist():
             i = span["row"]

@@ -8,14 +8,16 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
 _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
-_CHINESE = compiled(rf"{_NUMBER}(?<![0-9.≥>]..)(?<![0-9.≥>]1[0-3][0-9]) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
+#: What must not stand before is asked behind two digits and behind three apart: in 100 the 1 stands before 00.
+_ALONE = r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...))"
+_CHINESE = compiled(rf"{_ALONE} ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
 _SPELLED = compiled(
     r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)"
     r"(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"
 )
 _LABEL = compiled(rf"(?:年龄|Age|age|AGE)[: ]{{0,2}}({_NUMBER})(?![0-9.+%])")
 _ENGLISH = compiled(
-    rf"{_NUMBER}(?<![0-9.≥>]..)(?![0-9+])"
+    rf"{_ALONE}(?![0-9+])"
     r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
 )
 _ENGLISH_WORD = compiled(rf"(?:aged|age of) ({_NUMBER})(?![0-9.+%])")
