@@ -18,9 +18,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from meddata_pipeline.app import nights
 from meddata_pipeline.app.catalog_server import published_file, server
+from meddata_pipeline.cli import settings_of, workplace_of
+from meddata_pipeline.privacy.detect import engine
 from meddata_pipeline_tests.unit.cli.calling import Answer, call
 from meddata_pipeline_tests.unit.cli.test_cli_tools import CONTRACT, EVERY, POLICY, STUDY, births
+from meddata_pipeline_tests.unit.privacy_text.doubtful import doubtful_rules
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "commands.md"
 TEXT = DOCS.read_text(encoding="utf-8")
@@ -40,7 +44,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # The demo's own data are enough here; real data are others' tests.
         patch.setenv("MEDDATA_SHARED", str(folder / "no-shared"))
         demo = next(line for line in EXAMPLES if line.startswith("meddata demo"))
-        made = call(*shlex.split(demo)[1:], "--json")
+        with pytest.MonkeyPatch.context() as unsure:
+            # Some institutions are uncertain then, so that there is something to review.
+            unsure.setattr(engine, "default_rules", doubtful_rules)
+            made = call(*shlex.split(demo)[1:], "--json")
         assert made.code == 0, made.err
         assert {p["status"] for p in made.json["products"]} == {"published"}
         births(folder / "births.csv")
@@ -92,7 +99,14 @@ def variables(place: Path) -> Iterator[None]:
     shown = call("quarantine", "show", str(item["hospital"]), str(item["day"]), "--json").json["items"]
     row = next(f"{item['hospital']}/{item['day']}/{i['file']}:{i['row']}" for i in shown if i["row"] is not None)
     with pytest.MonkeyPatch.context() as patch:
-        found = {"BUYER": buyer, "ORDER": sold["order"], "BUNDLE": f".meddata/{sold['bundle']}", "ROW": row}
+        item = call("review", "next", "--json").json["item"]["id"]
+        found = {
+            "ITEM": item,
+            "BUYER": buyer,
+            "ORDER": sold["order"],
+            "BUNDLE": f".meddata/{sold['bundle']}",
+            "ROW": row,
+        }
         for name, value in found.items():
             patch.setenv(name, value)
         yield
@@ -113,7 +127,11 @@ def test_every_command_has_a_synopsis_in_both_languages_and_an_example() -> None
 def test_the_example_runs(place: Path, waiting: Path, variables: None, line: str) -> None:
     if line.startswith("meddata keys new"):
         line = re.sub("new ", "new fresh-", line)  # those of the other tests are there already
-    environment = {"MEDDATA_HOME": str(waiting)} if re.match("meddata release (approve|reject)", line) else {}
+    environment = (
+        {"MEDDATA_HOME": str(waiting)}
+        if re.match("meddata (release|review) (approve|reject|accept|mask)", line)
+        else {}
+    )
     answer = run(line, **environment)
     assert answer.code == 0, answer.err
     assert answer.out.strip()
@@ -205,6 +223,77 @@ def test_a_quarantined_row_cannot_steer_a_terminal() -> None:
     from meddata_pipeline.app.review_quarantine import printable
 
     assert printable("a\x1b[2J\x9b\u202e李") == "a\\u001b[2J\\u009b\\u202e李"
+
+
+# -- review ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_review_list_shows_no_text_outside_the_restricted_zone(place: Path) -> None:
+    listed = call("review", "list", "--json").json
+    assert listed["open"] == len(listed["items"]) == listed["states"]["open"] > 1
+    assert listed["by_entity"] == {"ORGANIZATION": listed["open"]}
+    name = listed["items"][0]["id"]
+    out = place / ".meddata" / "restricted" / "review" / "item.jsonl"
+    assert call("review", "show", name, "--out", str(out)).code == 0
+    written = json.loads(out.read_text(encoding="utf-8"))
+    assert written["id"] == name and out.stat().st_mode & 0o077 == 0
+    assert len(written["before"]) <= 20 >= len(written["after"])
+    for words in (("list",), ("list", "--json"), ("show", name), ("show", name, "--json"), ("next",)):
+        answer = call("review", *words)
+        assert answer.code == 0 and written["surface"] not in answer.out + answer.err
+    assert call("review", "show", name, "--out", str(place / "item.jsonl")).code == 2
+    assert not (place / "item.jsonl").exists()
+    assert f"【{written['surface']}】" in call("review", "show", name[:8], terminal=True).out
+    assert call("review", "show", "ffffffffffffffff").code == 2
+    assert call("review", "list", "--state", "lost").code == 2
+
+
+def test_a_decision_changes_the_next_run_and_is_in_the_ledger(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(place / ".meddata", home)
+    monkeypatch.setattr(engine, "default_rules", doubtful_rules)
+    monkeypatch.setenv("MEDDATA_HOME", str(home))
+    first, second = call("review", "list", "--json").json["items"][:2]
+    out = home / "restricted" / "review" / "item.jsonl"
+    call("review", "show", first["id"], "--out", str(out))
+    seen = json.loads(out.read_text(encoding="utf-8"))
+
+    def decide(name: str, word: str, *more: str) -> Answer:
+        return call("review", word, name, "--reason", f"{seen['surface']} is public", *more, "--json")
+
+    assert decide(first["id"], "accept", "--role", "janitor").code == 2
+    assert call("review", "accept", first["id"], "--role", "privacy-officer", "--reason", " ").code == 2
+    role = ("--role", "privacy-officer", "--worker", "w1")
+    accepted = decide(first["id"], "accept", *role)
+    assert accepted.json["item"]["state"] == "accepted"
+    assert accepted.json["next_command"] == f"meddata run --hospital {first['hospital']} --day {first['day']}"
+    assert decide(first["id"], "accept", *role).code == 0  # said again: nothing happens twice
+    assert decide(second["id"], "mask", *role).json["item"]["by"] == "privacy-officer/w1"
+
+    work = workplace_of(settings_of(home))
+    with work.ledger() as ledger:
+        events = ledger.events("review-decision")
+    assert [(e.subject, e.payload["decision"], e.payload["worker"]) for e in events] == [
+        (first["id"], "accepted", "w1"),
+        (second["id"], "masked", "w1"),
+    ]
+    assert not any(seen["surface"] in str(e) for e in events)
+
+    before = call("review", "list", "--json").json["open"]
+    for hospital, day in {(i["hospital"], i["day"]) for i in (first, second)}:
+        assert nights.deidentified(work, hospital, day) is None
+        nights.deidentify(work, hospital, day)
+        assert nights.deidentified(work, hospital, day) is not None
+    assert call("review", "list", "--json").json["open"] == before
+    facts = [
+        nights.deidentified(work, h, d) for h in work.config.hospitals() for d in nights.days_with_records(work, h)
+    ]
+    assert sum(f["spans"].facts["review"]["open"] for f in facts if f) == before
+    table = work.lake.read(nights.deid_partition(first["kind"], first["hospital"], first["day"]))
+    texts = [text for text in table[first["column"]].to_pylist() if text and seen["surface"] in text]
+    assert len(texts) == 1  # in the other documents the same surface stays masked
 
 
 # -- explain -----------------------------------------------------------------------------------------------------------
