@@ -18,7 +18,7 @@ from meddata_pipeline.privacy.text import read_date, render, to_placeholders, wr
 
 PASSES = SecondPass(Detector())
 LAKE = b"l" * 32
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=150, deadline=None)
 KEYS = st.binary(min_size=32, max_size=32)
 DAYS = st.dates(date(1950, 1, 1), date(2049, 12, 31))
 _HAN = "〇一二三四五六七八九"
@@ -75,7 +75,10 @@ def test_dates_move_by_their_patients_shift_in_the_form_in_which_they_are_writte
     text = "The patient was seen on {}." if form == "english" else "患者，就诊日期：{}，牙龈红肿。"
     (out,) = rendered([text.format(FORMS[form](day))], key, [person])
     moved = day + timedelta(days=date_shift_days(key, person))
-    assert out == text.format(FORMS[form](moved))
+    # 2000.10.10 does not say whether its writer pads; it is taken for padded.
+    padded = form == "dots" and min(day.month, day.day) > 9
+    expected = f"{moved.year}.{moved.month:02d}.{moved.day:02d}" if padded else FORMS[form](moved)
+    assert out == text.format(expected)
 
 
 @FEW
