@@ -117,8 +117,6 @@ def _number(draw: _Draw, entity: str, shape: str) -> str:
         # No province has the number 00.
         for place, digit in zip(digits, "000000", strict=False):
             drawn[place] = digit
-        if len(digits) > 16:
-            _wrong_check(drawn, digits)
     elif entity == "PHONE_NUMBER":
         for place, digit in zip(digits, _no_phone(len(digits)), strict=False):
             drawn[place] = digit
@@ -127,6 +125,8 @@ def _number(draw: _Draw, entity: str, shape: str) -> str:
         for place, digit in zip(digits, "000", strict=False):
             drawn[place] = digit
     _spoil(drawn, digits)
+    if entity == "CN_RESIDENT_ID" and len(digits) > 16:
+        _wrong_check(drawn, digits)
     return "".join(drawn)
 
 
