@@ -431,8 +431,9 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     from meddata_pipeline.ingest.exclusions import apply as apply_register
     from meddata_pipeline.ingest.profile import load_profile
     from meddata_pipeline.privacy import deid
-    from meddata_pipeline.privacy.masker import Masker, processors
+    from meddata_pipeline.privacy.masker import Masker
     from meddata_pipeline.privacy.text import residual
+    from meddata_pipeline.scale import processors
 
     register = register_of(workplace, hospital)
     inputs = deid_inputs(workplace, hospital, day, register)
