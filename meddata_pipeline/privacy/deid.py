@@ -117,13 +117,15 @@ class Deidentifier:
         Args:
             kind: the table's kind.
             table: records (``core.tables.arrow_schema``).
-            progress: called after each slice with rows done and rows in all.
+            progress: called before the first and after each slice with rows done and rows in all.
             slice_rows: rows of one slice.
 
         Yields:
             Results whose ``row`` counts on through the slices.
         """
         total = table.num_rows
+        if progress is not None and total:
+            progress(0, total)
         for start in range(0, total, slice_rows):
             part = table.slice(start, slice_rows)
             yield _one(kind, part, start, self._identities, self._key, self.masker, self._screen)
