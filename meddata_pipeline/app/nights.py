@@ -378,7 +378,10 @@ def _detector_version() -> str:
 
     package = Path(str(resources.files("meddata_pipeline.privacy")))
     files = [p for p in (package / "detect").rglob("*") if p.suffix in (".py", ".yaml")]
-    files += [package / name for name in ("deid.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")]
+    files += [
+        package / name
+        for name in ("deid.py", "cells.py", "masker.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")
+    ]
     return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
 
 
