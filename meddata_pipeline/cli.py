@@ -95,10 +95,18 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from meddata_pipeline.app import progress
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None)
-        yield lambda what, done, planned: bar.update(task, description=what, completed=done, total=planned)
+        step = bar.add_task("", total=None, visible=False)
+
+        def inside(what: str, done: int, total: int) -> None:
+            bar.update(step, description=f"  {what}", completed=done, total=total, visible=done < total)
+
+        with progress.listening(inside):
+            yield lambda what, done, planned: bar.update(task, description=what, completed=done, total=planned)
 
 
 def settings_of(

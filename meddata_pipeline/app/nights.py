@@ -7,13 +7,15 @@ and keeps their digests, so that running it again is free and a killed run can b
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import review
+from meddata_pipeline.app import progress, review
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
@@ -377,7 +379,7 @@ def _detector_version() -> str:
     package = Path(str(resources.files("meddata_pipeline.privacy")))
     files = [p for p in (package / "detect").rglob("*") if p.suffix in (".py", ".yaml")]
     files += [package / name for name in ("deid.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")]
-    files += [package / name for name in ("second_pass.py", "review.py", "weekday.py", "masker.py")]
+    files += [package / name for name in ("second_pass.py", "review.py", "weekday.py", "masker.py", "cells.py")]
     return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
 
 
@@ -430,13 +432,15 @@ def deidentified(workplace: Workplace, hospital: str, day: str) -> dict[str, Out
 def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
     """De-identify one day of a hospital: one outcome per kind, and one for the spans found in free text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from meddata_pipeline.ingest.exclusions import apply as apply_register
     from meddata_pipeline.ingest.profile import load_profile
     from meddata_pipeline.privacy import deid
-    from meddata_pipeline.privacy.masker import Masker, processors
+    from meddata_pipeline.privacy.masker import Masker
     from meddata_pipeline.privacy.review import Item, Reviewer
     from meddata_pipeline.privacy.text import residual
+    from meddata_pipeline.scale import processors
 
     register = register_of(workplace, hospital)
     inputs = deid_inputs(workplace, hospital, day, register)
@@ -451,7 +455,8 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     masker = Masker(person_key, known.staff(hospital), profile.id_patterns, processes=processors())
     outcomes: dict[str, Outcome] = {}
     spans: list[pa.Table] = []
-    found_again = searched = 0
+    found_again = searched = documents = characters = 0
+    seconds = 0.0
     off: list[str] = []
     items: list[Item] = []
     with masker:
@@ -461,7 +466,8 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
         for kind in sorted(DEID_KINDS, key=lambda k: k == "patient"):
             table, superseded = _latest_of_day(workplace, kind, hospital, day)
             table, excluded = apply_register(table, register, register_key)
-            result = work.table(kind, table)
+            began = time.perf_counter()
+            result = work.table(kind, table, progress=partial(progress.report, f"{hospital} {day} {kind}"))
             items += result.review
             rows_in = workplace.manifest(records_partition(kind, hospital, day)).rows
             balance = Balance(
@@ -474,6 +480,10 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
             if balance.difference:
                 off.append(kind)
             if kind in TEXT_KINDS:
+                seconds += time.perf_counter() - began
+                for column in kinds()[kind].names("text"):
+                    documents += table.num_rows - table[column].null_count
+                    characters += pc.sum(pc.utf8_length(table[column])).as_py() or 0
                 again = _sample(result.table, kinds()[kind].names("text"))
                 searched += len(again)
                 found_again += residual(again, masker.detector)
@@ -486,10 +496,12 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
             outcomes[kind] = workplace.keep(
                 partitions[kind], result.table, inputs, Outcome("", facts=facts, checks=checks)
             )
-    facts_of_review = review.keep(workplace, hospital, day, items)
-    outcomes[_SPANS] = workplace.keep(
-        partitions[_SPANS], pa.concat_tables(spans), inputs, _spans(spans, found_again, searched, facts_of_review)
-    )
+    found = _spans(spans, found_again, searched, review.keep(workplace, hospital, day, items))
+    found = replace(found, facts={**found.facts, "documents": documents, "characters": characters})
+    kept_spans = workplace.keep(partitions[_SPANS], pa.concat_tables(spans), inputs, found)
+    # Shown and not kept: a speed is another one at every run.
+    speed = {"documents_per_second": round(documents / seconds, 1)} if documents else {}
+    outcomes[_SPANS] = replace(kept_spans, facts={**kept_spans.facts, **speed})
     return outcomes
 
 

@@ -7,13 +7,13 @@ What belongs here: what happens to each column of one records table. What does n
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.core.balance import Balance
 from meddata_pipeline.core.tables import arrow_type, kinds
+from meddata_pipeline.privacy.cells import mask_cells
 from meddata_pipeline.privacy.columns import ColumnScreen
 from meddata_pipeline.privacy.detect import Known
 from meddata_pipeline.privacy.detect.fold import compact_value
@@ -123,13 +123,15 @@ class Deidentifier:
         Args:
             kind: the table's kind.
             table: records (``core.tables.arrow_schema``).
-            progress: called after each slice with rows done and rows in all.
+            progress: called before the first and after each slice with rows done and rows in all.
             slice_rows: rows of one slice.
 
         Yields:
             Results whose ``row`` counts on through the slices.
         """
         total = table.num_rows
+        if progress is not None and total:
+            progress(0, total)
         for start in range(0, total, slice_rows):
             part = table.slice(start, slice_rows)
             yield _one(kind, part, start, self._identities, self._key, self.masker, self._screen, self._reviewer)
@@ -278,30 +280,44 @@ def _texts(
 ) -> tuple[pa.Array, pa.Table, list[Item]]:
     """Texts with placeholders, null stays null; their span table, and what people must look at."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    given = values.to_pylist()
-    present = [i for i, text in enumerate(given) if text]
-    texts = [given[i] for i in present]
-    impersonal = _impersonal(texts, screen)
-    about = [None if given[i] in impersonal else known(i) for i in present]
-    numbers = [() if given[i] in impersonal else own_numbers[i] for i in present]
-    replaced, table = masker.mask(Batch(texts, about, numbers, where.accepted(present, texts)))
-    out = list(given)
-    for i, text in zip(present, replaced, strict=True):
-        out[i] = text
-    rows = pa.array(present, pa.int64()).take(table["row"].combine_chunks())
-    return pa.array(out, pa.string()), table.set_column(0, "row", rows), where.items(present, texts, table)
+    places = range(len(values))
+    given = pc.fill_null(values, "").to_pylist()
+    accepted = where.accepted(places, given)
+    encoded = values.dictionary_encode()
+    # What is known of a row's patient need not be looked for in these one row after the other; what people have
+    # accepted holds for one row alone.
+    shared = _impersonal(encoded, screen).take(encoded.indices)
+    shared = pc.and_(shared, pa.array([not free for free in accepted], pa.bool_()))
+    cells, cell_spans = mask_cells(pc.if_else(shared, values, pa.scalar(None, pa.string())), masker)
+    own = [i for i, personal in enumerate(pc.and_(pc.invert(shared), pc.not_equal(values, "")).to_pylist()) if personal]
+    batch = Batch(
+        [given[i] for i in own], [known(i) for i in own], [own_numbers[i] for i in own], [accepted[i] for i in own]
+    )
+    replaced, spans = masker.mask(batch)
+    rows = pa.array(own, pa.int64()).take(spans["row"].combine_chunks())
+    found = pa.concat_tables([cell_spans, spans.set_column(0, "row", rows)])
+    its_own = pc.is_in(pa.array(places, pa.int64()), pa.array(own, pa.int64()))
+    notes = pc.replace_with_mask(values, its_own, pa.array(replaced, pa.string()))
+    # A stable order: the spans of a row stand in the order of its text.
+    found = found.sort_by([("row", "ascending"), ("start", "ascending")])
+    return pc.coalesce(cells, notes), found, where.items(places, given, found)
 
 
-def _impersonal(texts: Sequence[str], screen: ColumnScreen) -> frozenset[str]:
-    """Texts that several rows share and that hold neither a number nor anybody's name: 慢性牙周炎.
+def _impersonal(encoded: pa.DictionaryArray, screen: ColumnScreen) -> pa.Array:
+    """For each value whether several rows share it and it holds neither a number nor anybody's name: 慢性牙周炎."""
+    import numpy as np
+    import pyarrow as pa
 
-    What is known of a row's patient need not be looked for in them one row after the other.
-    """
-    return frozenset(
-        text
-        for text, count in Counter(texts).items()
-        if count > 1 and len(text) <= _SHORT and not _NUMBER.search(compact_value(text)) and not screen.names_in(text)
+    values = encoded.dictionary.to_pylist()
+    counts = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(values))
+    return pa.array(
+        [
+            count > 1 and len(text) <= _SHORT and not _NUMBER.search(compact_value(text)) and not screen.names_in(text)
+            for text, count in zip(values, counts.tolist(), strict=True)
+        ],
+        pa.bool_(),
     )
 
 

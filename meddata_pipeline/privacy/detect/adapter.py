@@ -6,7 +6,10 @@ and is itself imported inside functions only, because that import takes seconds.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import accumulate
 from typing import Any
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -15,6 +18,9 @@ from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from meddata_pipeline.privacy.detect.fold import Folded, fold
 from meddata_pipeline.privacy.detect.recognizers import Rule
 from meddata_pipeline.privacy.detect.recognizers.base import features
+from meddata_pipeline.privacy.detect.sweep import SEPARATOR, swept
+
+__all__ = ["SEPARATOR", "FusedRecognizer", "NoContext", "RuleRecognizer"]
 
 
 class RuleRecognizer(EntityRecognizer):
@@ -43,8 +49,8 @@ class RuleRecognizer(EntityRecognizer):
         return results
 
 
-#: Stands between texts that are analysed in one call. No rule reaches over it: each part is searched on its own.
-SEPARATOR = "\x00"
+#: Characters of a single text from which on a sweep is faster than its patterns one by one.
+WORTH_SWEEPING = 300
 
 
 class FusedRecognizer(EntityRecognizer):
@@ -69,21 +75,41 @@ class FusedRecognizer(EntityRecognizer):
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
         """Presidio's interface; the source of a result is the rule that found it."""
-        parts: list[tuple[int, Folded, frozenset[str]]] = []
-        base = 0
-        for part in text.split(SEPARATOR):
-            inside = Folded(part, None) if self._folded else fold(part)
-            parts.append((base, inside, features(inside.text)))
-            base += len(part) + 1
+        parts = [Folded(part, None) if self._folded else fold(part) for part in text.split(SEPARATOR)]
+        # The text as given, unless folding has changed it: then places must be led back part by part.
+        whole = text if self._folded else SEPARATOR.join(part.text for part in parts)
+        bases = list(accumulate((len(part) + 1 for part in text.split(SEPARATOR)), initial=0))
+        held: dict[int, frozenset[str]] = {}
+
+        def holds(i: int, needed: str) -> bool:
+            if i not in held:
+                held[i] = features(parts[i].text)
+            return needed in held[i]
+
         results = []
-        # Rule by rule over all texts, not text by text: a rule's tables stay in the processor's cache.
-        for rule in self.rules:
-            for base, inside, held in parts:
-                if rule.needs not in held:
-                    continue
-                for hit in rule.find(inside.text):
-                    start, end = inside.original(hit.start, hit.end)
-                    results.append(_result(hit.entity, base + start, base + end, hit.score, rule.name, self.id))
+        starts = list(accumulate((len(part.text) + 1 for part in parts), initial=0))
+        # A short text alone is searched sooner than swept.
+        with swept(whole) if len(whole) > WORTH_SWEEPING or len(parts) > 1 else nullcontext():
+            # Rule by rule over all texts, not text by text: a rule's tables stay in the processor's cache.
+            for rule in self.rules:
+                if rule.across:
+                    hits = rule.find(whole)
+                    if self._folded and not rule.needs:
+                        results += [_result(h.entity, h.start, h.end, h.score, rule.name, self.id) for h in hits]
+                        continue
+                    found = ((bisect_right(starts, hit.start) - 1, hit) for hit in hits)
+                else:
+                    found = (
+                        (i, hit._replace(start=hit.start + starts[i], end=hit.end + starts[i]))
+                        for i, part in enumerate(parts)
+                        if not rule.needs or holds(i, rule.needs)
+                        for hit in rule.find(part.text)
+                    )
+                for i, hit in found:
+                    if rule.needs and not holds(i, rule.needs):
+                        continue
+                    start, end = parts[i].original(hit.start - starts[i], hit.end - starts[i])
+                    results.append(_result(hit.entity, bases[i] + start, bases[i] + end, hit.score, rule.name, self.id))
         return results
 
 

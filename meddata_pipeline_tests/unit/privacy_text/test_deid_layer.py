@@ -132,7 +132,7 @@ def test_slices_count_on(known: identities.Identities) -> None:
     parts = list(work.slices("note", table, slice_rows=3, progress=lambda a, b: done.append((a, b))))
     assert [r for p in parts for r in p.table["row"].to_pylist()] == list(range(7))
     assert [r for p in parts for r in p.spans["row"].to_pylist()] == list(range(7))
-    assert done == [(3, 7), (6, 7), (7, 7)]
+    assert done == [(0, 7), (3, 7), (6, 7), (7, 7)]
 
 
 def test_one_human_in_two_hospitals_is_one_person() -> None:

@@ -53,7 +53,7 @@ masker.WORTH_PROCESSES = 1
 if __name__ == "__main__":
     work = masker.Masker(b"k" * 32, processes=2)
     work.mask(masker.Batch(["电话13812345678"] * 2, [None] * 2, [()] * 2))
-    print(*[p for p in work._pool._processes], flush=True)
+    print(*work.pool.workers, flush=True)
     sys.stdin.read()
 """
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.sweep import part
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, words
 
@@ -49,6 +50,7 @@ class AddressRule(Rule):
 
     name = "address"
     entities = ("LOCATION",)
+    across = True
 
     def __init__(self) -> None:
         self._stop = characters("not_place")
@@ -70,15 +72,16 @@ class AddressRule(Rule):
                 street = self._street_start(text, match.start())
                 if street is not None:
                     yield Hit(street, match.end(), "LOCATION", 0.75)
-        if _HOUSE.search(text):
-            for match in _BLOCK.finditer(text):
-                if any(c.isdigit() for c in match.group()[-5:]):
-                    yield Hit(match.start(), match.end(), "LOCATION", 0.6)
-            for match in _UNIT.finditer(text):
+        for match in _BLOCK.finditer(text):
+            if any(c.isdigit() for c in match.group()[-5:]):
+                yield Hit(match.start(), match.end(), "LOCATION", 0.6)
+        for match in _UNIT.finditer(text):
+            if _HOUSE.search(text, *part(text, match.start())):
                 yield Hit(match.start(), match.end(), "LOCATION", 0.7)
         if _BLANK.search(text):
             for match in _ENGLISH.finditer(text):
-                yield Hit(match.start(), match.end(), "LOCATION", 0.75)
+                if _BLANK.search(text, *part(text, match.start())):
+                    yield Hit(match.start(), match.end(), "LOCATION", 0.75)
 
     def _street_start(self, text: str, number: int) -> int | None:
         """Where the name of the street before a house number begins, or None where there is no street."""

@@ -28,6 +28,7 @@ class AgeRule(Rule):
 
     name = "age-over-89"
     entities = ("AGE",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95."""

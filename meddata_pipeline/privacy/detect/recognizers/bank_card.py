@@ -33,6 +33,7 @@ class BankCardRule(Rule):
     name = "bank-card"
     entities = ("CREDIT_CARD",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 with a right check digit, 0.85 by label."""

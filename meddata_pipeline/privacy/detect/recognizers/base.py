@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
+from meddata_pipeline.privacy.detect.sweep import Pattern
 from meddata_pipeline.privacy.detect.types import Hit
 
 
@@ -15,13 +16,17 @@ class Rule(ABC):
     Attributes:
         name: the source that spans carry.
         entities: what it may find.
-        needs: what a text must hold for the rule to find anything: nothing, ``digits`` (five digits close together)
-            or ``letters`` (a Latin letter). Asked once per text for all rules.
+        needs: what a text must hold for the rule to find anything: nothing, ``digits`` (five digits close together),
+            ``coded`` (six in a row), ``letters`` (a Latin letter) or ``capitals`` (a capital before a letter).
+        across: whether the rule may be given many texts at once with SEPARATOR between them. Its patterns are
+            ``compiled`` (these never reach over a separator); everything else that it looks at must end there too, and
+            must not ask something of the text as a whole (``if "号" in text``) but what a match implies.
     """
 
     name: str
     entities: tuple[str, ...]
     needs: str = ""
+    across: bool = False
 
     @abstractmethod
     def find(self, text: str) -> Iterator[Hit]:
@@ -30,7 +35,9 @@ class Rule(ABC):
 
 _FEATURES = {
     "digits": re.compile(r"[0-9](?:[ \-.()]{0,2}[0-9]){4}"),
+    "coded": re.compile(r"[0-9]{6}"),
     "letters": re.compile(r"[A-Za-z]"),
+    "capitals": re.compile(r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u00ff]"),
 }
 
 
@@ -39,14 +46,14 @@ def features(text: str) -> frozenset[str]:
     return frozenset(["", *(name for name, pattern in _FEATURES.items() if pattern.search(text))])
 
 
-def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """Compile a pattern.
+def compiled(pattern: str, flags: int = 0) -> Pattern:
+    """Compile a pattern, for one text or for many at once.
 
     A pattern here begins with a character or a set of characters, never with a look-behind: the regex engine then
     skips to the next candidate in one sweep (several times faster). What must not stand before is asked of
     ``bounded`` or of a look-behind after the first character.
     """
-    return re.compile(pattern, flags)
+    return Pattern(pattern, flags)
 
 
 def spellings(words: Iterable[str]) -> list[str]:

@@ -57,6 +57,7 @@ class DateRule(Rule):
 
     name = "date"
     entities = ("DATE_TIME",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 for full dates, less for parts."""

@@ -43,6 +43,7 @@ class EnglishDateRule(Rule):
 
     name = "date-english"
     entities = ("DATE_TIME",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9; 0.8 for slashed forms."""

@@ -19,6 +19,7 @@ class EmailRule(Rule):
     name = "e-mail"
     entities = ("EMAIL_ADDRESS",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 1.0."""

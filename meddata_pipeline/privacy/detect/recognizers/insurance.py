@@ -19,6 +19,7 @@ class InsuranceRule(Rule):
 
     name = "insurance"
     entities = ("CN_INSURANCE",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.93."""

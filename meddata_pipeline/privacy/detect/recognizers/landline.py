@@ -26,6 +26,7 @@ class LandlineRule(Rule):
 
     name = "landline"
     entities = ("PHONE_NUMBER", "OTHER_ID")
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by area code, 0.9 by label."""

@@ -20,6 +20,7 @@ class MobileRule(Rule):
 
     name = "mobile"
     entities = ("PHONE_NUMBER",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 for the plain form."""

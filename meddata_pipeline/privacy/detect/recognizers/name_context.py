@@ -22,6 +22,7 @@ class NameContextRule(Rule):
 
     name = "name-by-context"
     entities = ("PERSON",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.8."""

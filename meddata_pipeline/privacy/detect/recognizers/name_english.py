@@ -21,7 +21,6 @@ _DEGREE = compiled(
     r"(?:MD|M\.D\.|RN|R\.N\.|DDS|D\.D\.S\.|DMD|PhD|Ph\.D\.|NP|PA|PA-C|DO|FACS)(?![A-Za-z])"
 )
 _MY_NAME = compiled(rf"(?:My name is|my name is|I'm called|I am called|goes by) ({_FULL})")
-_CAPITAL = re.compile(r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u00ff]")
 _WORDS = re.compile(r"[^\s.]+")
 
 
@@ -30,15 +29,14 @@ class EnglishNameRule(Rule):
 
     name = "name-english"
     entities = ("PERSON",)
-    needs = "letters"
+    needs = "capitals"
+    across = True
 
     def __init__(self) -> None:
         self._common = word_set("english_common")
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by title or degree, 0.75 by label."""
-        if not _CAPITAL.search(text):
-            return
         for pattern, score in ((_TITLE, 0.85), (_DEGREE, 0.85), (_MY_NAME, 0.85), (_LABEL, 0.75), (_LABEL_HAN, 0.75)):
             for match in pattern.finditer(text):
                 hit = self._trimmed(match, score)

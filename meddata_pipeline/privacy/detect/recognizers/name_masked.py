@@ -16,6 +16,7 @@ class MaskedNameRule(Rule):
 
     name = "name-half-hidden"
     entities = ("PERSON",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.7."""

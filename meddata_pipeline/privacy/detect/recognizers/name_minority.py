@@ -29,6 +29,7 @@ class MinorityNameRule(Rule):
 
     name = "name-with-dot"
     entities = ("PERSON",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9: from the last word that leads to a name up to what shows that it ends."""

@@ -23,6 +23,7 @@ class PinyinNameRule(Rule):
     name = "name-in-pinyin"
     entities = ("PERSON",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.6, of 0.85 in the form of DICOM."""

@@ -18,7 +18,7 @@ _NAMED = compiled(r"(?:名叫|姓名|我叫|自称|化名|名为)[:\s\"“]{0,3}
 _LEAD = compiled(alternation(words("leads")))
 _NEXT = re.compile(r" ?(?:[、/,;&+]|和|及|与|以及) ?| {1,2}")
 #: Behind a label of a name there may be a name that no list of surnames knows.
-_UNLISTED = re.compile(r"[\u3400-\u9fff]{2,4}(?=$|[\s,。;、()/0-9A-Za-z\[])")
+_UNLISTED = re.compile(r"[\u3400-\u9fff]{2,4}(?=$|[\s\x00,。;、()/0-9A-Za-z\[])")
 _NO_NAME = re.compile(
     r"(?:无|不详|未|暂|同上|本人|患者|病人|家属|自己|见|略|详|其|父|母|配|夫|妻|儿|女|子|兄|弟|姐|妹|同事|朋友|邻居|医师|医生|护士|主任|男|已|待|正常|阴性|阳性|空|拒|没|不|是|否|有|完成|合格|通过)"
 )
@@ -29,6 +29,7 @@ class NameRoleRule(Rule):
 
     name = "name-by-role"
     entities = ("PERSON",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9 where the end of the name is plain, 0.7 where it is taken long in doubt."""

@@ -18,6 +18,7 @@ class NameTitleRule(Rule):
 
     name = "name-before-title"
     entities = ("PERSON",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85; 0.75 for a surname alone."""

@@ -23,6 +23,7 @@ class OfficerCardRule(Rule):
     name = "officer-card"
     entities = ("CN_OFFICER_CARD",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9 and 0.95."""

@@ -36,6 +36,7 @@ class OrganizationRule(Rule):
 
     name = "organization"
     entities = ("ORGANIZATION",)
+    across = True
 
     def __init__(self) -> None:
         self._stop = characters("not_place")

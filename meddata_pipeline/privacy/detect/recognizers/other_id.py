@@ -41,6 +41,7 @@ class OtherIdRule(Rule):
     name = "other-id"
     entities = ("OTHER_ID",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.5 and 0.45: any other rule's finding goes before."""

@@ -20,6 +20,7 @@ class EnglishPhoneRule(Rule):
     name = "phone-english"
     entities = ("PHONE_NUMBER",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 and 0.8."""

@@ -20,6 +20,7 @@ class PlateRule(Rule):
     name = "plate"
     entities = ("CN_PLATE",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9; a plate has at least two digits."""

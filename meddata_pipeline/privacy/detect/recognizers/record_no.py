@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, compiled, spellings
+from meddata_pipeline.privacy.detect.sweep import parts
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
@@ -29,6 +30,7 @@ class RecordNumberRule(Rule):
 
     name = "record-number"
     entities = ("MEDICAL_ID",)
+    across = True
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._own: list[re.Pattern[str]] = []
@@ -51,6 +53,8 @@ class RecordNumberRule(Rule):
                 if sum(c.isdigit() for c in value) >= 3 and not _DATE.match(value):
                     yield Hit(match.start(1), match.end(1), "MEDICAL_ID", 0.9)
         for own in self._own:
-            for match in own.finditer(text):
-                if match.end() > match.start() and bounded(text, match.start(), match.end()):
-                    yield Hit(match.start(), match.end(), "MEDICAL_ID", 0.85)
+            for first, last in parts(text):
+                for match in own.finditer(text[first:last]):
+                    start, end = first + match.start(), first + match.end()
+                    if end > start and bounded(text, start, end):
+                        yield Hit(start, end, "MEDICAL_ID", 0.85)

@@ -70,6 +70,7 @@ class ResidentIdRule(Rule):
     name = "resident-id"
     entities = ("CN_RESIDENT_ID",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits: 1.0 with a valid check digit, less where only the shape or a label speaks for it."""
@@ -81,10 +82,9 @@ class ResidentIdRule(Rule):
         for match in _OLD.finditer(text):
             score = 0.85 if match.group()[:2] in _PROVINCES else 0.5
             yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", score)
-        if "*" in text or "X" in text or "x" in text or "×" in text:
-            for match in _MASKED.finditer(text):
-                if 12 <= len(match.group()) <= 18:
-                    yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", 0.7)
+        for match in _MASKED.finditer(text):
+            if 12 <= len(match.group()) <= 18:
+                yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", 0.7)
         for match in _LABEL.finditer(text):
             found = match.group(1)
             if sum(c.isdigit() for c in found) >= 8:

@@ -20,6 +20,7 @@ class SocialRule(Rule):
 
     name = "social"
     entities = ("SOCIAL_ID",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95."""

@@ -21,6 +21,7 @@ class SsnRule(Rule):
     name = "us-ssn"
     entities = ("US_SSN",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by shape, 0.95 by label."""

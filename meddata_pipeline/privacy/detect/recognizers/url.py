@@ -30,6 +30,7 @@ class UrlRule(Rule):
     name = "url"
     entities = ("URL",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 1.0 with a scheme, 0.8 without."""
@@ -46,6 +47,7 @@ class IpRule(Rule):
 
     name = "ip"
     entities = ("IP_ADDRESS", "OTHER_ID")
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.8 to 0.95."""
@@ -60,6 +62,6 @@ class IpRule(Rule):
                 groups = match.group().split(":")
                 if len(groups) >= 5 or ("::" in match.group() and any(c.isalpha() for c in match.group())):
                     yield Hit(match.start(), match.end(), "IP_ADDRESS", 0.8)
-        if colons >= 5 or text.count("-") >= 5:
+        if colons + text.count("-") >= 5:
             for match in _MAC.finditer(text):
                 yield Hit(match.start(), match.end(), "OTHER_ID", 0.85)

@@ -1,0 +1,323 @@
+"""One look at many texts for all patterns: where may a match of each begin?
+
+What belongs here: the places that are worth a pattern's while, worked out for all patterns at once. What does not: what
+is looked for.
+
+Dozens of patterns that each run over every character cost most of the time of a search. From a pattern's own syntax
+tree follows what its first characters may be; with these as bit sets, a few array operations give, for sixty-four
+patterns at a time, the few places where a match may begin, and the pattern is tried there only. What is found stays the
+same: a place that is left out can't match.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Stands between texts that are searched in one call.
+SEPARATOR = "\x00"
+#: Characters at the beginning of a match that are looked at.
+DEPTH = 6
+#: Characters outside the basic plane share one place in the tables.
+_ASTRAL = 0x10000
+_BITS = 64
+
+
+class Pattern:
+    """A regular expression whose ``finditer`` uses the sweep of the text, where there is one.
+
+    A look-behind may reach one character before the match and no further: there may be another text.
+
+    Args:
+        pattern: the expression.
+        flags: as for ``re.compile``.
+    """
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self.plain = re.compile(pattern, flags)
+        self.number = len(_PATTERNS)
+        _PATTERNS.append(self)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches; of a swept text those within each of its parts."""
+        sweep: Sweep | None = getattr(_CURRENT, "sweep", None)
+        if sweep is None or sweep.text is not text:
+            return self.plain.finditer(text)
+        return sweep.matches(self)
+
+    def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
+        """The first match in a range."""
+        return self.plain.search(text, start, end)
+
+    def match(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
+        """The match at a place."""
+        return self.plain.match(text, start, end)
+
+
+_PATTERNS: list[Pattern] = []
+_CURRENT = threading.local()
+
+
+class Sweep:
+    """The places in joined texts at which patterns may match.
+
+    Args:
+        text: texts with SEPARATOR between them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        tables = _tables(len(_PATTERNS))
+        codes = np.frombuffer((text + SEPARATOR * DEPTH).encode("utf-32-le", "surrogatepass"), np.uint32)
+        classes = tables.classes[np.minimum(codes, _ASTRAL)]
+        size = len(text)
+        breaks = np.flatnonzero(codes[:size] == 0)
+        self.starts: list[int] = [0, *(breaks + 1).tolist()]
+        self._ends = np.append(breaks, size)
+        self._places: list[NDArray[np.int64]] = []
+        self._held: list[NDArray[np.uint64]] = []
+        for follows, before in zip(tables.follows, tables.before, strict=True):
+            held = follows[0][classes[:size]]
+            for depth in range(1, DEPTH):
+                held &= follows[depth][classes[depth : depth + size]]
+            held[1:] &= before[classes[: max(size - 1, 0)]]
+            places = np.flatnonzero(held)
+            self._places.append(places)
+            self._held.append(held[places])
+
+    def part(self, place: int) -> tuple[int, int]:
+        """The half-open range of the text in which a place lies."""
+        i = bisect_right(self.starts, place) - 1
+        return self.starts[i], int(self._ends[i])
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """The half-open ranges of all texts."""
+        return zip(self.starts, self._ends.tolist(), strict=True)
+
+    def matches(self, pattern: Pattern) -> Iterator[re.Match[str]]:
+        """What ``finditer`` finds in each text."""
+        word, bit = divmod(pattern.number, _BITS)
+        if word >= len(self._held):
+            # Made after the sweep.
+            for start, end in self.parts():
+                yield from pattern.plain.finditer(self.text, start, end)
+            return
+        places = self._places[word][(self._held[word] & np.uint64(1 << bit)) != 0]
+        if not places.size:
+            return
+        ends = self._ends[np.searchsorted(self._ends, places)]
+        text, match, done = self.text, pattern.plain.match, 0
+        for place, end in zip(places.tolist(), ends.tolist(), strict=True):
+            if place >= done and (found := match(text, place, end)) is not None:
+                done = found.end()
+                yield found
+
+
+@contextmanager
+def swept(text: str) -> Iterator[Sweep]:
+    """Sweep a text; inside the block all patterns use it, in this thread."""
+    sweep = _CURRENT.sweep = Sweep(text)
+    try:
+        yield sweep
+    finally:
+        _CURRENT.sweep = None
+
+
+def parts(text: str) -> Iterator[tuple[int, int]]:
+    """The ranges of the texts of which a text consists: of a swept one its parts, else the whole."""
+    sweep: Sweep | None = getattr(_CURRENT, "sweep", None)
+    return iter([(0, len(text))]) if sweep is None or sweep.text is not text else sweep.parts()
+
+
+def part(text: str, place: int) -> tuple[int, int]:
+    """The range of the text in which a place lies, as ``parts`` has it."""
+    sweep: Sweep | None = getattr(_CURRENT, "sweep", None)
+    return (0, len(text)) if sweep is None or sweep.text is not text else sweep.part(place)
+
+
+class _Tables:
+    """Bit sets: which patterns a character allows at each of the first places, and before a match.
+
+    Attributes:
+        classes: for each character its class; characters that no pattern tells apart share one.
+        follows: for every 64 patterns, by place and class, the patterns that allow it there.
+        before: for every 64 patterns, by class, the patterns that allow it before a match.
+    """
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        words = -(-len(patterns) // _BITS)
+        bits = np.zeros((words, DEPTH + 1, _ASTRAL + 1), np.uint64)
+        for pattern in patterns:
+            word, bit = divmod(pattern.number, _BITS)
+            allowed, behind = _beginnings(pattern.plain)
+            bits[word, :DEPTH] |= allowed.view(np.uint8) * np.uint64(1 << bit)
+            bits[word, DEPTH] |= behind.view(np.uint8) * np.uint64(1 << bit)
+        columns = np.ascontiguousarray(bits.reshape(-1, _ASTRAL + 1).T)
+        # Neighbours are mostly alike: only the first of each run is compared with the others.
+        begins = np.flatnonzero(np.append(True, (columns[1:] != columns[:-1]).any(axis=1)))
+        rows = np.ascontiguousarray(columns[begins]).view(np.dtype((np.void, columns.shape[1] * 8))).ravel()
+        _, first, classes = np.unique(rows, return_index=True, return_inverse=True)
+        first = begins[first]
+        self.classes = np.repeat(classes, np.diff(np.append(begins, len(columns)))).astype(np.uint16)
+        small = np.ascontiguousarray(bits[:, :, first])
+        self.follows = [[small[word, depth] for depth in range(DEPTH)] for word in range(words)]
+        self.before = [small[word, DEPTH] for word in range(words)]
+
+
+@lru_cache(maxsize=1)
+def _tables(count: int) -> _Tables:
+    return _Tables(_PATTERNS[:count])
+
+
+def _beginnings(pattern: re.Pattern[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What a match may begin with, and what may stand before it.
+
+    Returns:
+        For each of the first DEPTH places the set of characters that may stand there, and the set of those that may
+        stand before the first: arrays of truth values by code, the last for all characters outside the basic plane.
+        What is not understood allows everything.
+    """
+    every = np.ones((DEPTH, _ASTRAL + 1), np.bool_)
+    if pattern.flags & ~(re.UNICODE | re.DOTALL):
+        return every, every[0]
+    # The module has no public name; a version without it, or with other trees, costs speed and nothing else.
+    try:
+        from re import _parser  # type: ignore[attr-defined]
+
+        tree = _parser.parse(pattern.pattern, pattern.flags)
+        allowed = np.zeros_like(every)
+        for place in _walk(tree, {0}, allowed):
+            allowed[place:] = True
+        return allowed, _before(tree)
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError):
+        return every, every[0]
+
+
+def _walk(tree: Any, places: set[int], allowed: NDArray[np.bool_]) -> set[int]:
+    """Add what a part of an expression may hold, and return where the next part may begin."""
+    for operation, value in tree:
+        places = {place for place in places if place < DEPTH}
+        if not places:
+            break
+        name = str(operation)
+        if name == "LITERAL":
+            for place in places:
+                allowed[place, min(value, _ASTRAL)] = True
+            places = {place + 1 for place in places}
+        elif name in _SINGLE:
+            held = _characters(name, value)
+            for place in places:
+                allowed[place] |= held
+            places = {place + 1 for place in places}
+        elif name in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
+            least, most, inside = value
+            places = _repeat(inside, int(least), int(most), places, allowed)
+        elif name == "SUBPATTERN":
+            if value[1] or value[2]:
+                raise ValueError("flags inside")
+            places = _walk(value[3], places, allowed)
+        elif name == "ATOMIC_GROUP":
+            places = _walk(value, places, allowed)
+        elif name == "BRANCH":
+            places = set().union(*(_walk(branch, set(places), allowed) for branch in value[1]))
+        elif name not in {"ASSERT", "ASSERT_NOT", "AT"}:
+            # A reference or something new: anything of any length.
+            allowed[min(places) :] = True
+            return set()
+    return places
+
+
+def _repeat(inside: Any, least: int, most: int, places: set[int], allowed: NDArray[np.bool_]) -> set[int]:
+    for _ in range(min(least, DEPTH)):
+        places = _walk(inside, places, allowed)
+    reached = set(places)
+    for _ in range(min(most - least, DEPTH)):
+        places = _walk(inside, places, allowed)
+        reached |= places
+    return reached
+
+
+_SINGLE = frozenset(["LITERAL", "NOT_LITERAL", "ANY", "IN"])
+_CATEGORIES = {
+    "CATEGORY_DIGIT": r"\d",
+    "CATEGORY_NOT_DIGIT": r"\D",
+    "CATEGORY_SPACE": r"\s",
+    "CATEGORY_NOT_SPACE": r"\S",
+    "CATEGORY_WORD": r"\w",
+    "CATEGORY_NOT_WORD": r"\W",
+}
+
+
+@lru_cache(maxsize=8)
+def _category(name: str) -> NDArray[np.bool_]:
+    test = re.compile(_CATEGORIES[name])
+    held = np.fromiter((test.match(chr(code)) is not None for code in range(_ASTRAL)), np.bool_, _ASTRAL)
+    return np.append(held, True)
+
+
+def _characters(name: str, value: Any) -> NDArray[np.bool_]:
+    """The set of one character of an expression."""
+    held = np.zeros(_ASTRAL + 1, np.bool_)
+    if name == "ANY":
+        return ~held
+    if name == "LITERAL":
+        held[min(value, _ASTRAL)] = True
+        return held
+    if name == "NOT_LITERAL":
+        held[:_ASTRAL] = True
+        held[_ASTRAL] = True
+        if value < _ASTRAL:
+            held[value] = False
+        return held
+    negated = False
+    for kind, item in value:
+        what = str(kind)
+        if what == "NEGATE":
+            negated = True
+        elif what == "LITERAL":
+            held[min(item, _ASTRAL)] = True
+        elif what == "RANGE":
+            held[min(item[0], _ASTRAL) : min(item[1], _ASTRAL) + 1] = True
+        else:
+            held |= _category(str(item))
+    if negated:
+        held = ~held
+        held[_ASTRAL] = True
+    return held
+
+
+def _before(tree: Any) -> NDArray[np.bool_]:
+    """What may stand before a match: of ``x(?<![a-z].)`` and its like, everything but ``[a-z]``."""
+    allowed = np.ones(_ASTRAL + 1, np.bool_)
+    width = 0
+    for operation, value in tree:
+        name = str(operation)
+        if name == "ASSERT_NOT" and value[0] < 0 and width:
+            inside = [(str(what), item) for what, item in value[1]]
+            if (
+                len(inside) == width + 1
+                and inside[0][0] in {"IN", "LITERAL"}
+                and all(what == "ANY" for what, _ in inside[1:])
+            ):
+                # ANY leaves out the line feed, which these expressions do not begin with; if one did, it might match.
+                forbidden = _characters(*inside[0])
+                forbidden[_ASTRAL] = False
+                allowed &= ~forbidden
+        elif name in _SINGLE:
+            if name != "LITERAL" and (name == "ANY" or _characters(name, value)[10]):
+                break
+            width += 1
+        elif name not in {"ASSERT", "ASSERT_NOT", "AT"}:
+            break
+    return allowed
