@@ -1,6 +1,4 @@
-"""Assets of the deid layer: what is known of persons per hospital; per hospital and day the de-identified tables and
-their leak audit.
-"""
+"""Assets of the deid layer: what is known of persons, the de-identified tables of a hospital's day, its leak audit."""
 
 from __future__ import annotations
 
