@@ -389,7 +389,7 @@ def test_the_page_is_read_with_the_keyboard_and_its_answers_are_places_in_code_p
 def test_the_page_works_from_a_folder_and_loads_nothing(tmp_path: Path) -> None:
     page = review_page("en", "d" * 64, ["one note"], [[]])
     assert not re.findall(r"""(?:src|href)=["'](?!data:,|#)""", page)
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in html.unescape(page)
     (tmp_path / "index.html").write_text(page, encoding="utf-8")
     printed, console = _chromium((tmp_path / "index.html").as_uri(), tmp_path / "profile")
     assert console == []
