@@ -584,7 +584,53 @@ def review_mask(
     answer(made, as_json, _decided_text)
 
 
-# Commands on the group `review_app` that belong to other work (sample) follow here.
+# -- leak sample: `meddata review sample` ------------------------------------------------------------------------------
+
+
+@review_app.command("sample")
+def review_sample(
+    n: Annotated[int, typer.Option("--n", min=1, help="How many notes.")] = 300,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides which notes; same seed, same notes.")] = 1,
+    product: Annotated[str | None, typer.Option("--product", help="Notes of this product's hospitals.")] = None,
+    style: Annotated[str, typer.Option("--style", help="surrogate or tag, as the release would be.")] = "surrogate",
+    answers: Annotated[
+        list[Path] | None, typer.Option("--import", help="A reader's answers.json (repeat for the second reader).")
+    ] = None,
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Draw released notes for two readers, or take their answers; the bound on leaks gates products with text.
+
+    Example: meddata review sample --n 300 --seed 1
+    """
+    from meddata_pipeline.app import leak_sample
+    from meddata_pipeline.app.status import require_home
+
+    if style not in leak_sample.STYLES:
+        raise BadInput("The style is surrogate or tag", where="--style")
+    workplace = _look(home, config, lang)
+    require_home(workplace.settings)
+    if answers:
+        answer(leak_sample.take(workplace, answers), as_json, _bound_text)
+        return
+    made = leak_sample.draw(workplace, n, seed, product, style)
+    where = f"{made['notes']} of {made['population']} notes: {workplace.home / made['page']}"
+    answer(made, as_json, lambda _: f"{where}\ntwo people read, then: meddata review sample --import ANSWERS.json")
+
+
+def _bound_text(body: dict[str, Any]) -> str:
+    found = body["evidence"]
+    if found is None:
+        return f"{body['readers']} reader of 2; import the other one's answers too"
+    agreement = "agreement not computable" if found["kappa"] is None else f"kappa {found['kappa']:.2f}"
+    lines = [
+        f"{found['leaking']} of {found['notes']} notes leak: at most {found['upper_bound']:.2%} of all (95 %)",
+        f"{agreement}, {found['disagreements']} notes judged differently: {body['disagreements']}",
+    ]
+    return "\n".join([*lines, *_reason_lines(body["reasons"])])
+
 
 # -- decisions ---------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, nights
+from meddata_pipeline.app import dossier, leak_sample, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -47,7 +47,8 @@ def _study_of(workplace: Workplace, spec: ProductSpec) -> StudySpec:
     return load_study(workplace.config.find(f"products/{spec.cohort_product}/study.yaml"))
 
 
-def _policy_of(workplace: Workplace, product: str) -> tuple[Policy, Path]:
+def policy_of(workplace: Workplace, product: str) -> tuple[Policy, Path]:
+    """The product's privacy policy, and the folder that its hierarchy files lie in."""
     from meddata_pipeline.privacy.policy import load_policy
 
     path = workplace.config.find(f"products/{product}/privacy.yaml")
@@ -163,7 +164,7 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
     }
     table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
     # Drawn for the UI, so without small groups; the exact flow stays in the restricted manifest.
-    shown = publish_flow(_flow(steps), small_cell_limit(_policy_of(workplace, product)[0].k))
+    shown = publish_flow(_flow(steps), small_cell_limit(policy_of(workplace, product)[0].k))
     figures = {"flow": flow(shown)}
     return workplace.keep(
         cohort_partition(spec), table, inputs, Outcome("", facts=facts, checks=(check,), figures=figures)
@@ -219,7 +220,7 @@ def release_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes
     Under ``linkability: none`` it is random, kept with the candidate so that reruns give the same bytes, and destroyed
     at publication. Demo keys follow from the seed, so that two runs of the demo give the same release.
     """
-    policy, _ = _policy_of(workplace, product)
+    policy, _ = policy_of(workplace, product)
     purpose = f"release:{product}:{cohort_digest}"
     if workplace.keyring.demo or policy.linkability == "versions":
         return workplace.keyring.derive(purpose)
@@ -238,9 +239,10 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     cohort = workplace.manifest(cohort_partition(spec))
     inputs = {"cohort": cohort.digest, "privacy": workplace.config_digest(f"products/{product}/privacy.yaml")}
     partition = candidate_partition("table", product)
+    _require_read_text(workplace, spec)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    policy, base = _policy_of(workplace, product)
+    policy, base = policy_of(workplace, product)
     whole = _cohort_frame(workplace, spec)
     shifted, months = _dates(whole, policy)
     frame = rekey(
@@ -252,6 +254,7 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     )
     made = anonymize(frame, policy, base)
     released = made.require()
+    _require_read_text(workplace, spec, released)
     problems: list[Reason] = []
     try:
         counted = verify(released, policy, unit=frame[policy.unit] if policy.unit else None, report=made.report)
@@ -270,6 +273,18 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     workplace.keep_object(candidate_partition("protection", product), made.report, inputs, Outcome(""))
     return workplace.keep(partition, arrow, inputs, Outcome("", facts=facts, checks=checks))
+
+
+def _text_reasons(workplace: Workplace, spec: ProductSpec, frame: pd.DataFrame | None = None) -> list[Reason]:
+    policy, _ = policy_of(workplace, spec.id)
+    contract = contract_of(workplace, spec.id)
+    return leak_sample.gate(workplace, spec, policy, contract, hospitals_of(workplace, spec), frame)
+
+
+def _require_read_text(workplace: Workplace, spec: ProductSpec, frame: pd.DataFrame | None = None) -> None:
+    """Free text is released only where two people have read a sample of it as it is now."""
+    if reasons := _text_reasons(workplace, spec, frame):
+        raise Refused("The text of this product has no sufficient leak bound", reasons=reasons, where=spec.id)
 
 
 def _dates(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
@@ -301,7 +316,7 @@ def measure_risk(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("risk", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    policy, _ = _policy_of(workplace, product)
+    policy, _ = policy_of(workplace, product)
     before = risk(_cohort_frame(workplace, spec), policy)
     after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}))
     protection = workplace.load_object(candidate_partition("protection", product))
@@ -367,7 +382,7 @@ def study_candidate(workplace: Workplace, product: str) -> Outcome:
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
     study = _study_of(workplace, spec)
-    policy, _ = _policy_of(workplace, product)
+    policy, _ = policy_of(workplace, product)
     restricted = Associations.from_dict(workplace.load_object(_study_partition(spec)))
     released = measure(numeric_midpoints(released_frame(workplace, product), study), study)
     cohort = workplace.manifest(cohort_partition(spec)).facts["facts"]
@@ -494,7 +509,7 @@ def staging(workplace: Workplace, product: str) -> Path:
 def is_current(workplace: Workplace, product: str) -> bool:
     """Whether every part of the candidate is still up to date, so that only the release needs a look."""
     spec = spec_of(workplace, product)
-    if nights.gate(workplace, hospitals_of(workplace, spec)):
+    if nights.gate(workplace, hospitals_of(workplace, spec)) or _text_reasons(workplace, spec):
         return False
     if workplace.kept(cohort_partition(spec), _cohort_inputs(workplace, spec)) is None:
         return False

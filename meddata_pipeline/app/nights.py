@@ -37,6 +37,9 @@ DEID_KINDS = tuple(kind for kind in kinds() if kind != "staff")
 #: Kinds with free text.
 TEXT_KINDS = tuple(kind for kind in DEID_KINDS if kinds()[kind].names("text"))
 
+#: The leak audit of a day (app/leak_audit.py): it lies in the deid layer, and its failed checks stop products too.
+AUDIT = "leak_audit"
+
 _QUARANTINE = "quarantine"
 _SPANS = "spans"
 #: Share of quarantined rows above which a delivery is worth a look; it does not stop the night.
@@ -523,6 +526,14 @@ def _latest_of_day(workplace: Workplace, kind: str, hospital: str, day: str) -> 
     return rows, table.num_rows - rows.num_rows
 
 
+def rows_of_day(workplace: Workplace, kind: str, hospital: str, day: str, register: Register) -> pa.Table:
+    """A day's records as they are de-identified: each once, without people who must not be in."""
+    from meddata_pipeline.ingest.exclusions import apply as apply_register
+
+    table, _ = _latest_of_day(workplace, kind, hospital, day)
+    return apply_register(table, register, workplace.keyring.derive("register"))[0]
+
+
 def _sample(table: pa.Table, columns: list[str]) -> list[str]:
     """Distinct texts for the second pass, drawn by their digests, so that nobody can choose which."""
     import pyarrow.compute as pc
@@ -572,6 +583,7 @@ def failed_checks(
     Dagster's blocking checks stop a run; products are other runs, so they ask here.
     """
     partitions = [*_records_partitions(hospital, day).values(), *_deid_partitions(hospital, day).values()]
+    partitions.append(deid_partition(AUDIT, hospital, day))
     reasons: list[Reason] = []
     for partition in partitions:
         manifest = workplace.lake.manifest(partition) if partition.layer in layers else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 
-from meddata_pipeline.app import candidates, nights, publication, releases
+from meddata_pipeline.app import candidates, leak_audit, nights, publication, releases
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.orchestration import jobs
@@ -167,7 +167,8 @@ class Runner:
                     continue
             # All days of the hospital, not only those at hand: what is known of a person may have grown.
             for day in nights.days_with_records(workplace, hospital):
-                if nights.deidentified(workplace, hospital, day) is None:
+                done = nights.deidentified(workplace, hospital, day)
+                if done is None or leak_audit.audited(workplace, hospital, day) is None:
                     self._planned += 1
                     self._execute(
                         instance,

@@ -148,6 +148,18 @@ class RiskTerms(_Strict):
     population: str | None = None
 
 
+class TextTerms(_Strict):
+    """What a product that releases free text must show.
+
+    Attributes:
+        kinds: the kinds whose texts are released, and read by people beforehand.
+        leak_bound: what the upper 95 % limit of the share of notes with a leak may be at most.
+    """
+
+    kinds: list[str] = Field(default=["note"], min_length=1)
+    leak_bound: float = Field(default=0.01, gt=0.0, le=1.0)
+
+
 class Policy(_Strict):
     """A policy file or a product's privacy.yaml.
 
@@ -156,6 +168,7 @@ class Policy(_Strict):
         linkability: ``none``: the release key is random and destroyed at publication; ``versions``: it is kept.
         date_shift: whether dates of a person are shifted together before the release.
         round: sensitive numbers and the decimals they are published with (negative: to tens, hundreds).
+        text: terms of free text, where the product releases any.
     """
 
     table: TableFormat = TableFormat()
@@ -174,6 +187,7 @@ class Policy(_Strict):
     linkability: Literal["none", "versions"] = "none"
     date_shift: bool = False
     round: dict[str, int] = {}
+    text: TextTerms = TextTerms()
 
     @field_validator("sensitive", mode="before")
     @classmethod

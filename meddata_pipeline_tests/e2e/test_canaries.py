@@ -118,6 +118,7 @@ def test_commands_that_look_at_a_home_say_none(world: World) -> None:
         ["quarantine", "show", "hospital-a", "2024-01-01"],
         ["release", "show", pipeline.COHORT],
         ["explain", "hospital-a/病案号"],
+        ["review", "sample", "--n", "30"],
     ):
         assert world.said(world.meddata(*arguments, "--home", home)) == set(), arguments
 

@@ -53,6 +53,7 @@ def test_gates_block(defs: Definitions) -> None:
     must = {
         ("records_quarantine", "row_balance"),
         ("deid_spans", "no_residual_identifiers"),
+        ("leak_audit", "planted_recall_floor"),
         ("candidate_table", "k_anonymity"),
         ("candidate_risk", "risk_below_limit"),
         ("candidate_quality", "contract_errors"),

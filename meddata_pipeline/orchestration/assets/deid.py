@@ -1,4 +1,4 @@
-"""Assets of the deid layer: what is known of persons per hospital, the de-identified tables per hospital and day."""
+"""Assets of the deid layer: what is known of persons, the de-identified tables of a hospital's day, its leak audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster import AssetDep, AssetsDefinition
 
-from meddata_pipeline.app import nights
+from meddata_pipeline.app import leak_audit, nights
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.tables import kinds
@@ -23,6 +23,11 @@ def _identify(workplace: Workplace, key: Any) -> Mapping[str, Outcome]:
 def _deidentify(workplace: Workplace, key: Any) -> Mapping[str, Outcome]:
     hospital, day = key.keys_by_dimension[HOSPITAL], key.keys_by_dimension[DAY]
     return {f"deid_{name}": outcome for name, outcome in nights.deidentify(workplace, hospital, day).items()}
+
+
+def _audit(workplace: Workplace, key: Any) -> Mapping[str, Outcome]:
+    hospital, day = key.keys_by_dimension[HOSPITAL], key.keys_by_dimension[DAY]
+    return {"leak_audit": leak_audit.audit(workplace, hospital, day)}
 
 
 def _lineage() -> dict[str, Lineage]:
@@ -50,6 +55,8 @@ def build() -> list[AssetsDefinition]:
     specs.append(
         spec("deid_spans", [*texts, AssetDep("identities", partition_mapping=by_hospital)], automation=REFRESH)
     )
+    audited = [AssetDep("deid_spans"), *(AssetDep(f"deid_{kind}") for kind in nights.TEXT_KINDS)]
+    audited.append(AssetDep("identities", partition_mapping=by_hospital))
     return [
         layer(
             "identities",
@@ -65,6 +72,14 @@ def build() -> list[AssetsDefinition]:
             partitions=deliveries,
             checks={"deid_patient": ["row_balance"], "deid_spans": ["no_residual_identifiers"]},
             lineage=_lineage(),
+            pool="deid",
+        ),
+        layer(
+            "leak_audit",
+            [spec("leak_audit", audited, automation=REFRESH)],
+            _audit,
+            partitions=deliveries,
+            checks={"leak_audit": ["planted_recall", "planted_recall_floor"]},
             pool="deid",
         ),
     ]
