@@ -1,24 +1,75 @@
-"""Folding: one spelling for what is written in full width, with odd dashes or invisible characters.
+"""Folding: one spelling for what is written in full width, in traditional characters, with odd dashes or blanks.
 
 What belongs here: mappings of characters and the way back to the original offsets. What does not: what is looked for.
 
 Almost every mapping is one character to one, so offsets stay; only invisible characters are dropped, and then a map
-leads back.
+leads back. Line breaks and blanks inside a value are dropped in a second view (``loosen``), which only texts of a
+suspicious shape have.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
+from importlib import resources
 from typing import NamedTuple
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 
 
+#: Traditional characters that GB 2312 has too, because they are written beside their simplified forms.
+_BESIDE = {"於": "于", "後": "后", "徵": "征", "甯": "宁", "麽": "么", "夥": "伙"}
+
+
+def _simplified() -> dict[int, str]:
+    """Traditional characters and their simplified forms, one to one, from OpenCC's table.
+
+    Characters of GB 2312 stay: they are what simplified texts are written in (乾, 覆), and the rules know them.
+    """
+    source = resources.files("opencc").joinpath("dictionary/TSCharacters.txt").read_text(encoding="utf-8")
+    table = {ord(traditional): simplified for traditional, simplified in _BESIDE.items()}
+    for line in source.splitlines():
+        traditional, _, forms = line.partition("\t")
+        simplified = forms.split(" ")[0]
+        if len(traditional) == len(simplified) == 1 and _is_common(simplified) and not _is_common(traditional):
+            table[ord(traditional)] = simplified
+    return table
+
+
+def _is_common(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_SIMPLIFIED = _simplified()
+
+
+def simplify(text: str) -> str:
+    """A text with simplified characters, of the same length."""
+    return text.translate(_SIMPLIFIED)
+
+
+def _compatible() -> dict[int, str]:
+    """Radicals and compatibility forms that look like an ideograph, and mathematical digits."""
+    codes = [*range(0x2E80, 0x2FD6), *range(0xF900, 0xFB00), *range(0x1D7CE, 0x1D800)]
+    table = {}
+    for code in codes:
+        form = unicodedata.normalize("NFKC", chr(code))
+        if len(form) == 1 and form != chr(code):
+            table[code] = _SIMPLIFIED.get(ord(form), form)
+    return table
+
+
 def _table() -> dict[int, str]:
     # The whole basic plane is in the table: translate() is several times slower on characters that it lacks.
     table = {code: chr(code) for code in range(0x10000)}
+    table.update(_SIMPLIFIED)
+    table.update(_compatible())
     table.update({code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
     table.update(dict.fromkeys([0x3000, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F], " "))
     table.update(dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0x2500, 0x30FC], "-"))
@@ -59,6 +110,45 @@ def fold(text: str) -> Folded:
         return Folded(text.translate(_TABLE), None)
     offsets = [i for i, character in enumerate(text) if _INVISIBLE.match(character) is None]
     return Folded("".join(text[i] for i in offsets).translate(_TABLE), offsets)
+
+
+#: Dropped in the second view: a line break between digits (not where the next line begins with its own number), one
+#: inside an address of e-mail, blanks between single characters (身 份 证 号, 1 3 8 1 2 3).
+_BROKEN = re.compile(r"[ \t]*\r?\n[ \t]*(?=[0-9]{2,}(?![0-9.、):/年月]|-[0-9]{1,2}-)|[Xx](?![A-Za-z0-9])|@|\.[a-z])")
+_SPREAD = re.compile(r" (?:[^\s] ){2,}(?=[^\s](?![^\s]))")
+_CIRCLED = re.compile("[\u2460-\u2468\u24ea\u2776-\u277e]{5,}")
+_WRAPPED = re.compile("(?<=[\u3400-\u9fff])\r?\n(?=[\u3400-\u9fff])")
+_CIRCLES = {**{0x2460 + i: str(i + 1) for i in range(9)}, **{0x2776 + i: str(i + 1) for i in range(9)}, 0x24EA: "0"}
+
+
+def loosen(text: str, *, wrapped: bool = False) -> Folded | None:
+    """A second view of a folded text without line breaks and blanks that a scanner or a form put inside values.
+
+    Args:
+        text: the folded text.
+        wrapped: whether line breaks between two ideographs go too (张⏎伟). In a form they part a name from the next
+            label, so findings that reach over them need evidence of their own.
+
+    Returns:
+        The view, whose offsets lead into ``text``, or None where nothing is to drop: most texts cost three searches.
+    """
+    drop: list[tuple[int, int]] = []
+    if "\n" in text:
+        drop += [m.span() for m in _BROKEN.finditer(text) if m.start() and text[m.start() - 1].isascii()]
+        if wrapped:
+            drop += [m.span() for m in _WRAPPED.finditer(text)]
+    circled = _CIRCLED.search(text) is not None
+    for match in _SPREAD.finditer(text):
+        # The first character stands before the match; where it ends a Latin word or a number, its blank stays.
+        if not (match.start() > 1 and text[match.start() - 2].isascii() and text[match.start() - 2].isalnum()):
+            drop.append((match.start(), match.start() + 1))
+        drop += [(i, i + 1) for i in range(match.start() + 1, match.end()) if text[i] == " "]
+    if not drop and not circled:
+        return None
+    gone = {i for start, end in drop for i in range(start, end)}
+    offsets = [i for i in range(len(text)) if i not in gone]
+    view = "".join(text[i] for i in offsets)
+    return Folded(_CIRCLED.sub(lambda m: m.group().translate(_CIRCLES), view) if circled else view, offsets)
 
 
 _LOOSE = re.compile(r"[\s\-\u00b7^_]+")

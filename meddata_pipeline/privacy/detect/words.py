@@ -12,11 +12,14 @@ from importlib import resources
 
 import yaml
 
+from meddata_pipeline.privacy.detect.fold import simplify
+
 
 @cache
 def _raw() -> dict[str, str | list[str]]:
     source = resources.files("meddata_pipeline.privacy.detect").joinpath("words.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, str | list[str]] = yaml.safe_load(source)
+    # The rules look in folded texts, which hold no traditional characters.
+    loaded: dict[str, str | list[str]] = yaml.safe_load(simplify(source))
     return loaded
 
 
