@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,6 +114,24 @@ def _silence() -> Iterator[None]:
         logger.propagate, logger.handlers[:] = before
 
 
+@contextmanager
+def _without_spark() -> Iterator[None]:
+    """Hide pyspark while Great Expectations is imported.
+
+    Where pyspark is installed Great Expectations imports it for nothing, with its client for Spark servers, which ends
+    the process where that client's own needs are not installed and the main module is no file.
+    """
+    names = ("pyspark", "pyspark.sql.connect")
+    before = {name: sys.modules[name] for name in names if name in sys.modules}
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type] # None is what an import refuses
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
 def count(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, int]) -> list[int | None]:
     """Count the failed rows of each check with a Great Expectations suite.
 
@@ -136,9 +155,10 @@ def count(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, 
 
 
 def _validate(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, int]) -> list[int | None]:
-    import great_expectations as gx
-    import great_expectations.expectations as expectations
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with _without_spark():
+        import great_expectations as gx
+        import great_expectations.expectations as expectations
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
     helpers = {
         _DERIVED + spec.id: _derived(table.frame, spec, reference_year)
