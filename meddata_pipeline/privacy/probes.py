@@ -22,6 +22,7 @@ import yaml
 
 from meddata_pipeline.privacy.detect import Detector, Known, Span
 from meddata_pipeline.privacy.pseudonym import resident_id_check
+from meddata_pipeline.privacy.second_pass import SecondPass
 
 PLACES = ("start", "inside", "signature", "glued")
 _HAN = re.compile("[\u3400-\u9fff]")
@@ -347,7 +348,7 @@ def covered(probe: Probe, spans: Sequence[Span]) -> float:
 
 
 def search(probes: Sequence[Probe], detector: Detector, known: Sequence[Known | None]) -> list[float]:
-    """Look for probes as the pipeline looks for identifiers.
+    """Look for probes as the pipeline looks for identifiers: both passes, and what is withheld as uncertain is found.
 
     Args:
         probes: what was planted.
@@ -357,5 +358,5 @@ def search(probes: Sequence[Probe], detector: Detector, known: Sequence[Known | 
     Returns:
         For each probe the share of it that was found.
     """
-    found = detector.analyze([p.text for p in probes], known)
-    return [covered(probe, spans) for probe, spans in zip(probes, found, strict=True)]
+    settled = SecondPass(detector).settle([p.text for p in probes], known)
+    return [covered(probe, found.spans) for probe, found in zip(probes, settled, strict=True)]

@@ -13,7 +13,7 @@ import yaml
 from meddata_pipeline.app.leak_audit import AuditTerms, judge, load_terms, recall_by
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.privacy import probes
-from meddata_pipeline.privacy.detect import Detector, Known, Span
+from meddata_pipeline.privacy.detect import Detector, Findings, Known, Span
 from meddata_pipeline.privacy.pseudonym import resident_id_is_valid
 
 NOTES = [
@@ -83,9 +83,11 @@ class Crippled(Detector):
 
     blind = frozenset({"PHONE_NUMBER", "PERSON"})
 
-    def analyze(self, texts: Any, known: Any = None, numbers: Any = None) -> list[list[Span]]:
-        found = super().analyze(texts, known, numbers)
-        return [[s for s in spans if s.entity not in self.blind] for spans in found]
+    def examine(self, texts: Any, known: Any = None, numbers: Any = None) -> list[Findings]:
+        def seen(spans: list[Span]) -> list[Span]:
+            return [s for s in spans if s.entity not in self.blind]
+
+        return [Findings(seen(f.spans), seen(f.uncertain)) for f in super().examine(texts, known, numbers)]
 
 
 def _recall(detector: Detector) -> dict[str, dict[str, Any]]:
