@@ -8,6 +8,7 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
 _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
+_ALONE = r"(?:9[0-9](?<![0-9.≥>/]..)|1[0-3][0-9](?<![0-9.≥>/]...))"
 _CHINESE = compiled(rf"{_NUMBER}(?<![0-9.≥>]..)(?<![0-9.≥>]1[0-3][0-9]) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
 _SPELLED = compiled(
     r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)"
@@ -15,11 +16,11 @@ _SPELLED = compiled(
 )
 _LABEL = compiled(rf"(?:年龄|Age|age|AGE)[: ]{{0,2}}({_NUMBER})(?![0-9.+%])")
 _ENGLISH = compiled(
-    rf"{_NUMBER}(?<![0-9.≥>]..)(?![0-9+])"
+    rf"{_ALONE}(?![0-9+])"
     r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
 )
 #: 92F, 94 M, and words.
-_SEX = compiled(rf"{_NUMBER}(?<![0-9.≥>/]..)(?<![0-9.≥>]1[0-3][0-9])(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
+_SEX = compiled(rf"{_ALONE}(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
 _WORDED = compiled(
     r"(?:[Nn]inety(?:[ \-](?:one|two|three|four|five|six|seven|eight|nine))?|[Oo]ne hundred(?: and [a-z]+)?)"
     r"[ \-]years?[ \-](?:old|of age)|[Nn]onagenarian|[Cc]entenarian"
