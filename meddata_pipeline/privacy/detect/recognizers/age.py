@@ -9,8 +9,8 @@ from meddata_pipeline.privacy.detect.types import Hit
 
 _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
 #: What must not stand before is asked behind two digits and behind three apart: in 100 the 1 stands before 00.
-_ALONE = r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...))"
-_CHINESE = compiled(rf"{_ALONE} ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
+_ALONE = r"(?:9[0-9](?<![0-9.≥>/]..)|1[0-3][0-9](?<![0-9.≥>/]...))"
+_CHINESE = compiled(r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...)) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
 _SPELLED = compiled(
     r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)"
     r"(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"
@@ -19,6 +19,12 @@ _LABEL = compiled(rf"(?:年龄|Age|age|AGE)[: ]{{0,2}}({_NUMBER})(?![0-9.+%])")
 _ENGLISH = compiled(
     rf"{_ALONE}(?![0-9+])"
     r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
+)
+#: 92F, 94 M, and words.
+_SEX = compiled(rf"{_ALONE}(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
+_WORDED = compiled(
+    r"(?:[Nn]inety(?:[ \-](?:one|two|three|four|five|six|seven|eight|nine))?|[Oo]ne hundred(?: and [a-z]+)?)"
+    r"[ \-]years?[ \-](?:old|of age)|[Nn]onagenarian|[Cc]entenarian"
 )
 _ENGLISH_WORD = compiled(rf"(?:aged|age of) ({_NUMBER})(?![0-9.+%])")
 
@@ -39,5 +45,6 @@ class AgeRule(Rule):
         for pattern in (_LABEL, _ENGLISH_WORD):
             for match in pattern.finditer(text):
                 yield Hit(match.start(1), match.end(1), "AGE", 0.9)
-        for match in _ENGLISH.finditer(text):
-            yield Hit(match.start(), match.end(), "AGE", 0.95)
+        for pattern in (_ENGLISH, _SEX, _WORDED):
+            for match in pattern.finditer(text):
+                yield Hit(match.start(), match.end(), "AGE", 0.95)
