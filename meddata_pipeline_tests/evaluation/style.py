@@ -321,9 +321,6 @@ class Case:
     def _age(self) -> Piece:
         return Piece(f"{self.age}岁", "AGE" if self.old else "")
 
-    def _age_number(self) -> Piece:
-        return Piece(str(self.age), "AGE" if self.old else "")
-
     # -- the rest ------------------------------------------------------------------------------------------------------
 
     def _landline(self) -> Piece:

@@ -143,7 +143,7 @@ class StyleC(Style):
                 "{date}电话随访，接听人为患者{kinship}{kin}，号码{kin_mobile}。",
                 "{date}{shift}护理记录：{ward}患者{patient}，{age}，因{illness}于{past}入院。",
                 "{hospital}病理诊断报告。病理号{path_no}，患者{patient}，{age}，送检医院{other_hospital}，收到日期{past}，送检物{specimen}。",
-                "尊敬的{titled}：您好，兹转去患者{patient}一名，年龄{age_number}岁，因{illness}在我处治疗，病历号为{record_no}。",
+                "尊敬的{titled}：您好，兹转去患者{patient}一名，年龄{age}，因{illness}在我处治疗，病历号为{record_no}。",
                 "{part_date}下午，随访员{nurse}按预留的{mobile}拨打三次，第三次由{courteous}本人接听。",
                 "随访对象：{patient}（{record_no}），末次就诊{past}，随访方式为电话，本次通话时间{date}。",
             ),

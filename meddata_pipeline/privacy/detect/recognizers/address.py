@@ -23,7 +23,16 @@ _REGION = "(?:省|市|自治区|特别行政区|壮族自治区|回族自治区|
 _FROM_PROVINCE = compiled(alternation(words("provinces")) + rf"{_REGION}(?:{_STEP}){{1,9}}")
 _FROM_CITY = compiled(alternation(words("cities")) + rf"(?:市|地区|州|县|盟)(?:{_STEP}){{0,9}}")
 _CITY_BARE = compiled(f"{alternation(words('place_before'))}({alternation(words('cities'))})")
-_LABEL = compiled(alternation(words("address_labels")) + r"[:为是在于\s]{0,3}([^\s,。;:()!?\n][^,。;:()!?\n]{1,48})")
+_SIGN = r"[^\s,。;:()!?]"
+#: Up to a blank; behind it only what goes on with numbers and their units.
+_LABEL = compiled(
+    alternation(words("address_labels")) + rf"[:为是在于\s]{{0,3}}({_SIGN}{{2,48}}"
+    rf"(?: {_SIGN}{{0,12}}?(?:[省市区县镇乡村路街巷弄号栋幢座室]|单元|小区){_SIGN}{{0,16}}){{0,4}})"
+)
+#: The label of what comes next, where nothing parts it from the address.
+_NEXT = re.compile(r"(?:邮编|电话|手机|联系|身份证|工作单位|户口|籍贯|民族|职业|姓名|性别|年龄|病史|入院|住院号)")
+#: A room behind a label of its own.
+_ROOM = compiled(r"(?:房间号|房号|门牌号|室号)[:为是 ]{0,2}([0-9A-Za-z][0-9A-Za-z\-]{1,9}(?:[室房号户])?)")
 _STREET = compiled(rf"[0-9{_NUMERAL}](?<![0-9].)[0-9{_NUMERAL}]{{0,4}}[号弄][楼院]?(?:{_STEP}){{0,5}}")
 _BLOCK = compiled(
     rf"[0-9A-Za-z{_NUMERAL}](?<![0-9A-Za-z].)[0-9A-Za-z{_NUMERAL}]{{0,3}}(?:号楼|[栋幢座])"
@@ -57,8 +66,13 @@ class AddressRule(Rule):
             yield Hit(match.start(1), match.end(1), "LOCATION", 0.7)
         for match in _LABEL.finditer(text):
             start, end = match.span(1)
+            following = _NEXT.search(text, start + 2, end)
+            if following is not None:
+                end = following.start()
             if _PLACE.search(text, start, end):
                 yield Hit(start, start + len(text[start:end].rstrip()), "LOCATION", 0.85)
+        for match in _ROOM.finditer(text):
+            yield Hit(*match.span(1), "LOCATION", 0.7)
         if "号" in text or "弄" in text:
             for match in _STREET.finditer(text):
                 street = self._street_start(text, match.start())

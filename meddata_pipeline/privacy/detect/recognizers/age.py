@@ -12,13 +12,17 @@ _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
 _ALONE = r"(?:9[0-9](?<![0-9.≥>/]..)|1[0-3][0-9](?<![0-9.≥>/]...))"
 _CHINESE = compiled(r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...)) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
 _SPELLED = compiled(
-    r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)"
-    r"(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"
+    r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?|百)"
+    r"(?<!一百百)(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"
 )
-_LABEL = compiled(rf"(?:年龄|Age|age|AGE)[: ]{{0,2}}({_NUMBER})(?![0-9.+%])")
+_DECADE = compiled(r"九旬")
+_LABEL = compiled(
+    r"(?:年龄|年纪|享年|现年|虚龄|Age|age|AGE)(?:\(岁\)|为|是|[: ]){0,3}"
+    rf"({_NUMBER})(?![0-9.+%]| ?(?:以上|及以上|分|mm))"
+)
 _ENGLISH = compiled(
     rf"{_ALONE}(?![0-9+])"
-    r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
+    r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old|[Yy](?![A-Za-z0-9]))"
 )
 #: 92F, 94 M, and words.
 _SEX = compiled(rf"{_ALONE}(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
@@ -42,6 +46,9 @@ class AgeRule(Rule):
             for pattern in (_CHINESE, _SPELLED):
                 for match in pattern.finditer(text):
                     yield Hit(match.start(), match.end(), "AGE", 0.95)
+        if "九旬" in text:
+            for match in _DECADE.finditer(text):
+                yield Hit(match.start(), match.end(), "AGE", 0.8)
         for pattern in (_LABEL, _ENGLISH_WORD):
             for match in pattern.finditer(text):
                 yield Hit(match.start(1), match.end(1), "AGE", 0.9)

@@ -82,6 +82,11 @@ def digit_bounded(text: str, start: int, end: int) -> bool:
     return not (end + 1 < len(text) and text[end] == "." and text[end + 1].isdigit())
 
 
+def is_tail(text: str, start: int) -> bool:
+    """Whether digits and a dash stand before: what begins here is the tail of a longer number."""
+    return start > 1 and text[start - 1] == "-" and text[start - 2].isdigit()
+
+
 def digits_of(text: str) -> str:
     """The ASCII digits of a text."""
     return "".join(c for c in text if "0" <= c <= "9")

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
-_EMAIL = compiled(
-    r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63} ?@ ?"
-    r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
-)
+_HOST = r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*[.。] ?[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
+_LOCAL = r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63}"
+_EMAIL = compiled(rf"{_LOCAL} ?@ ?{_HOST}")
+#: Spelled against machines that collect addresses.
+_SPELLED = compiled(rf"{_LOCAL} ?[(\[](?:at|AT|艾特)[)\]] ?{_HOST}")
 
 
 class EmailRule(Rule):
@@ -26,3 +27,6 @@ class EmailRule(Rule):
         if "@" in text:
             for match in _EMAIL.finditer(text):
                 yield Hit(match.start(), match.end(), "EMAIL_ADDRESS", 1.0)
+        if "(" in text or "[" in text:
+            for match in _SPELLED.finditer(text):
+                yield Hit(match.start(), match.end(), "EMAIL_ADDRESS", 0.95)

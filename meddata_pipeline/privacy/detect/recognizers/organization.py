@@ -13,6 +13,8 @@ _KIND = compiled(alternation(words("organization_kinds")))
 _PLACE = compiled(alternation([*words("provinces"), *words("cities")]))
 #: A part of the body that is named: 省立医院口腔科, 某银行解放路支行.
 _BRANCH = re.compile(r"[\u3400-\u9fff]{0,6}?(?:口腔科|牙科|分院|院区|支行|分行|分店|校区|店)")
+#: What may stand between a body and the body that it belongs to.
+_LINK = re.compile("第?[一二三四五六七八九十]?")
 #: A numbered part of an outpatient department: 门诊二区.
 _AREA = compiled(r"(?:门诊|病房|住院)[0-9一二三四五六七八九十]{1,2}[区部]")
 #: Private dental practices often have no other word for what they are.
@@ -21,11 +23,16 @@ _PRACTICE = compiled(
 )
 #: An employer by what is done there.
 _EMPLOYER = compiled(r"[系是在为](?![系是在为])([\u3400-\u9fff]{3,14})(?:员工|职工|工人|教师|学生|工作|上班|任职|退休)")
-#: A numbered ward, with its department: 口腔内科三病区.
+_NUMBER = r"[0-9一二三四五六七八九十]"
+_UNIT = "(?:病区|病房|病室|护理单元|诊区|诊室|诊间)"
+#: A numbered ward, with its department: 口腔内科三病区, 内科一区, 三病区12床.
 _WARD = compiled(
-    r"[0-9一二三四五六七八九十](?<![0-9].)[0-9一二三四五六七八九十]{0,2} ?(?:病区|病房|病室|护理单元|诊区|诊室)"
+    rf"第?{_NUMBER}(?<![0-9].){_NUMBER}{{0,2}} ?号?{_UNIT}(?:{_NUMBER}{{1,3}}段?)?(?:加?[0-9]{{1,3}}号?床)?"
 )
-_DEPARTMENT = re.compile(r"(?:[\u3400-\u9fff]{1,7}[科部楼]|第)$")
+#: The department in front of a ward's number.
+_DEPARTMENT = re.compile(alternation(words("departments")) + "$")
+#: Somebody's bed; not 床旁, not how many beds there are.
+_BED = compiled(r"[加0-9](?<![0-9.].)[0-9]{0,2}号?床(?=[,。:;\s患病产家新]|$)(?<!位床)")
 #: 县人民医院 names a hospital to everybody who knows the county.
 _LEVELS = frozenset("省市县区州旗镇乡村")
 _LONGEST = 14
@@ -46,13 +53,22 @@ class OrganizationRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 with a place in the name, 0.6 without."""
+        last = (0, 0)
         for match in _KIND.finditer(text):
             kind = match.start()
+            if match.group() == "银行" and text.startswith("卡", match.end()):
+                continue
             start = kind
             while start and kind - start < _LONGEST and self._is_part(text[start - 1]):
                 start -= 1
+            if last[0] < last[1] <= start <= last[1] + 2 and _LINK.fullmatch(text, last[1], start):
+                # 学院附属医院: the second body belongs to the first.
+                yield Hit(last[0], self._end(text, match.end()), "ORGANIZATION", 0.75)
+                last = (last[0], match.end())
+                continue
             place = _PLACE.search(text, start, kind)
             if place is not None:
+                last = (place.start(), match.end())
                 yield Hit(place.start(), self._end(text, match.end()), "ORGANIZATION", 0.75)
                 continue
             own = text[start:kind]
@@ -60,6 +76,7 @@ class OrganizationRule(Rule):
                 own.isascii() or own.endswith(tuple(self._plain)) or (len(own) < 2 and own not in _LEVELS)
             ):
                 continue
+            last = (start, match.end())
             yield Hit(start, self._end(text, match.end()), "ORGANIZATION", 0.6)
         for match in _PRACTICE.finditer(text):
             own = match.group()[1:]
@@ -68,13 +85,15 @@ class OrganizationRule(Rule):
         for match in _EMPLOYER.finditer(text):
             if not match.group(1).startswith(tuple(self._plain)):
                 yield Hit(*match.span(1), "ORGANIZATION", 0.55)
-        for match in (*_WARD.finditer(text), *_AREA.finditer(text)):
-            department = _DEPARTMENT.search(text[max(0, match.start() - 8) : match.start()])
-            start = match.start() - len(department.group()) if department else match.start()
-            for i in range(start, match.start()):
-                if text[i] in self._verbs:
-                    start = i + 1
+        for match in _AREA.finditer(text):
+            yield Hit(match.start(), match.end(), "ORGANIZATION", 0.6)
+        for match in _WARD.finditer(text):
+            department = _DEPARTMENT.search(text, max(0, match.start() - 10), match.start())
+            start = department.start() if department else match.start()
             yield Hit(start, match.end(), "ORGANIZATION", 0.6)
+        if "床" in text:
+            for match in _BED.finditer(text):
+                yield Hit(match.start(), match.end(), "ORGANIZATION", 0.55)
 
     @staticmethod
     def _end(text: str, end: int) -> int:

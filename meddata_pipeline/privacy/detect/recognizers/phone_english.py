@@ -29,7 +29,7 @@ _CLOSE = compiled(
     r"[(0-9](?<![0-9.\-].)(?:[0-9]{3}\)|[0-9]{2,3}[.\-]) ?[0-9]{3}[.\-][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"
 )
 #: British: 0 and two to five digits for the area.
-_BRITISH = compiled(r"0(?<![0-9.\-/].)[1-9][0-9]{1,4}\)? [0-9]{3,4} ?[0-9]{3,4}(?![0-9])")
+_BRITISH = compiled(r"0(?<![0-9.\-/].)[1-9][0-9]{1,4}\)? [0-9]{3,4} ?[0-9]{3,4}(?! ?[0-9])")
 
 
 class EnglishPhoneRule(Rule):
@@ -50,6 +50,9 @@ class EnglishPhoneRule(Rule):
                 yield Hit(match.start(1), match.end(1), "PHONE_NUMBER", 0.8)
         for pattern in (_BEFORE, _CLOSE, _BRITISH):
             for match in pattern.finditer(text):
+                start = match.start()
+                if pattern is _BRITISH and start > 1 and text[start - 1] == " " and text[start - 2].isdigit():
+                    continue  # the groups of a longer number
                 if digit_bounded(text, match.start(), match.end()):
                     yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.75)
         if "+" in text:

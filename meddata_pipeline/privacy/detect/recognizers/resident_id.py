@@ -19,7 +19,8 @@ _OLD = compiled(r"[1-9](?<![0-9].)[0-9]{5}[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12
 _MASKED = compiled(r"[1-9](?<![0-9].)[0-9]{2,9}[*Xx×✕]{4,14}[0-9]{0,4}[0-9Xx×✕](?![0-9])")
 _LABEL = compiled(
     r"(?:公民身份号码|居民身份证|身份证号码|身份证件|身份证|身份号码|证件号码|证件号|ID card|ID Card|resident id)"
-    r"(?:号码?|编号|No\.?|no\.?|[:为是#() ])*((?:[0-9]{1,18}[ \-]?){1,6}[Xx×✕*]?)"
+    # 18 digits at most, so that a number behind a blank is not taken in; letters are what a scanner reads for digits.
+    r"(?:号码?|编号|No\.?|no\.?|[:为是#() \n])*([0-9](?:[ \-]?[0-9OoIl*]){7,17}[ \-]?[Xx×✕*]?)"
 )
 
 #: First two digits: the provinces, 81 to 83 for residents from Hong Kong, Macau and Taiwan.
@@ -75,7 +76,9 @@ class ResidentIdRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits: 1.0 with a valid check digit, less where only the shape or a label speaks for it."""
+        whole = set()
         for match in _LONG.finditer(text):
+            whole.add(match.start())
             plain = re.sub(r"[ \-]", "", match.group()).replace("×", "X").replace("✕", "X").upper()
             # A wrong check digit is a slip of the pen: the number still leads to its owner.
             score = 1.0 if resident_id_is_valid(plain) else 0.8 if plain[:2] in _PROVINCES else 0.6
@@ -83,6 +86,7 @@ class ResidentIdRule(Rule):
         for match in _OLD.finditer(text):
             if match.group().startswith(("1800", "2131")) and luhn(match.group()):
                 continue  # a bank card
+            whole.add(match.start())
             score = 0.85 if match.group()[:2] in _PROVINCES else 0.5
             yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", score)
         for match in _MASKED.finditer(text):
@@ -90,6 +94,6 @@ class ResidentIdRule(Rule):
                 yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", 0.7)
         for match in _LABEL.finditer(text):
             found = match.group(1)
-            if sum(c.isdigit() for c in found) >= 8:
+            if sum(c.isdigit() for c in found) >= 8 and match.start(1) not in whole:
                 start, end = match.span(1)
                 yield Hit(start, start + len(text[start:end].rstrip(" -")), "CN_RESIDENT_ID", 0.9)
