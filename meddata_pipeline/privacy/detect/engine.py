@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
-from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
+from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, needles_of_name, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
 from meddata_pipeline.privacy.detect.models import models
-from meddata_pipeline.privacy.detect.names import is_han
+from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
 from meddata_pipeline.privacy.detect.types import Known, Span
+from meddata_pipeline.privacy.detect.variants import words_against
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
@@ -282,7 +283,8 @@ class Detector:
         if not found:
             return Findings([], [])
         merged = merge(document.text, found, self._rules)
-        repeats = self.repeats(document.text, merged)
+        variants = _without_placeholders(document.text, self._variants(document, merged))
+        repeats = [*variants, *self.repeats(document.text, merged)]
         if repeats:
             merged = merge(document.text, [*found, *repeats], self._rules)
         for _ in range(SECOND_LOOKS):
@@ -335,15 +337,43 @@ class Detector:
         covered = [(span.start, span.end) for span in spans]
         repeats: list[Span] = []
         for surface, entity in surfaces.items():
+            short_name = entity == "PERSON" and len(surface) == 2
             at = text.find(surface)
             while at >= 0:
                 end = at + len(surface)
-                if not any(start <= at and end <= stop for start, stop in covered) and (
-                    is_han(surface[0]) or _alone(text, at, end)
+                if (
+                    not any(start <= at and end <= stop for start, stop in covered)
+                    and (is_han(surface[0]) or _alone(text, at, end))
+                    and not (short_name and words_against(text, at, end) == 2)
                 ):
                     repeats.append(Span(at, end, entity, self._rules.repeat_score, "repeat"))
                 at = text.find(surface, at + 1)
         return _without_placeholders(text, repeats) if repeats else repeats
+
+    def _variants(self, document: _Document, spans: Sequence[Span]) -> list[Span]:
+        """Variants of the full names that were found with certainty: 张主任 and 老张 where 张伟 stands elsewhere.
+
+        What is known of the patient has been looked for with its variants already.
+        """
+        names = {
+            document.text[span.start : span.end]
+            for span in spans
+            if span.entity == "PERSON"
+            and span.score >= IN_DOUBT
+            and 2 <= span.end - span.start <= 4
+            and not span.source.startswith("known/")
+            and grammar().surname_length(document.text, span.start)
+        }
+        found = [
+            self._original(document, hit)
+            for name in sorted(names)
+            for hit in needles_of_name(name).find(document.folded.text, document.compact)
+        ]
+        return [
+            hit._replace(score=self._rules.repeat_score)
+            for hit in found
+            if not any(span.start < hit.end and hit.start < span.end for span in spans)
+        ]
 
 
 def _touched(text: str, span: Span) -> bool:

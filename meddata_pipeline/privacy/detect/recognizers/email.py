@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 
-_HOST = r"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*[.。] ?[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
+#: Behind a blank or another point only what certainly ends an address: a new sentence may begin there.
+_END = r"(?:\.[A-Za-z]{2,24}|[.。] ?(?:com|cn|net|org|edu|COM|CN|NET|ORG|EDU))(?![A-Za-z0-9\-])"
+_HOST = rf"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*{_END}"
 _LOCAL = r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63}"
 _EMAIL = compiled(rf"{_LOCAL} ?@ ?{_HOST}")
 #: Spelled against machines that collect addresses.
