@@ -11,7 +11,9 @@ from meddata_pipeline.privacy.detect.words import alternation, word_set, words
 
 _WORD = r"[A-Z\u00c0-\u00de](?:[a-z\u00df-\u00ff]+|[A-Z]+)?(?:['’\-][A-Z][a-z]+)*"
 _FULL = rf"{_WORD}(?:(?: {{1,2}}|(?<=[A-Z])\. ?)(?:(?:van|von|de|der|la|del|bin|al) )?{_WORD}){{0,3}}"
-_TITLE = compiled(rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|Prof|Professor|Doctor|Nurse|Sir|Madam|MR|MRS|MS)(?:\. ?| )({_FULL})")
+_TITLE = compiled(
+    rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|Prof|Professor|Doctor|Nurse|Sir|Madam|MR|MRS|MS|(?:mr|mrs|ms|dr)(?=\.))(?:\. ?| )({_FULL})"
+)
 _LABEL = compiled(
     alternation(spellings(words("english_labels"))) + rf"(?: ?: ?|,? (?:is |was |named |called )?)({_FULL})"
 )
@@ -21,6 +23,29 @@ _DEGREE = compiled(
     r"(?:MD|M\.D\.|RN|R\.N\.|DDS|D\.D\.S\.|DMD|PhD|Ph\.D\.|NP|PA|PA-C|DO|FACS)(?![A-Za-z])"
 )
 _MY_NAME = compiled(rf"(?:My name is|my name is|I'm called|I am called|goes by) ({_FULL})")
+#: Behind these a name may be written small: hardly anything else can follow.
+_SMALL = compiled(
+    r"(?:[Mm]y|[Hh]er|[Hh]is|[Mm]aiden|[Ll]ast|[Ff]irst|[Ff]ull|[Pp]atient)(?: name is| name:) {1,6}"
+    r"([a-z\u00df-\u017f]{2,20}(?: [a-z]\.?(?= ))?(?: (?!but|and|or|is|was|who|from)[a-z\u00df-\u017f]{2,20})?)(?=[\s.,;]|$)"
+)
+_NO_NAMES = frozenset(
+    (
+        "not",
+        "unknown",
+        "none",
+        "withheld",
+        "on",
+        "in",
+        "the",
+        "a",
+        "an",
+        "no",
+        "unclear",
+        "redacted",
+        "misspelled",
+        "listed",
+    )
+)
 _CAPITAL = re.compile(r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u00ff]")
 _WORDS = re.compile(r"[^\s.]+")
 
@@ -37,6 +62,10 @@ class EnglishNameRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by title or degree, 0.75 by label."""
+        if "name" in text:
+            for match in _SMALL.finditer(text):
+                if match.group(1).split()[0] not in _NO_NAMES:
+                    yield Hit(match.start(1), match.end(1), "PERSON", 0.7)
         if not _CAPITAL.search(text):
             return
         for pattern, score in ((_TITLE, 0.85), (_DEGREE, 0.85), (_MY_NAME, 0.85), (_LABEL, 0.75), (_LABEL_HAN, 0.75)):
