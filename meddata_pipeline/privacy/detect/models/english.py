@@ -25,7 +25,34 @@ _TOKEN = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*")
 _CAPITAL = re.compile(r"[A-ZÀ-Þ\u0100-\u017f]")
 #: Sentences for the pipeline: a line break or the end of a sentence parts them, an initial or a title does not.
 _SENTENCE = re.compile(r"\n+|(?<=[a-z0-9)]{2}[.!?;]) +(?=[A-Z\"'(])")
-_PARTICLES = frozenset("van von der den de del della di da do dos du la le el al bin ibn ben ter ten zu y e".split())
+_PARTICLES = frozenset(
+    [
+        "van",
+        "von",
+        "der",
+        "den",
+        "de",
+        "del",
+        "della",
+        "di",
+        "da",
+        "do",
+        "dos",
+        "du",
+        "la",
+        "le",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ben",
+        "ter",
+        "ten",
+        "zu",
+        "y",
+        "e",
+    ]
+)
 _POSSESSIVE = re.compile(r"['’]s$|(?<=s)['’]$")
 #: What may stand between two words of one name.
 _GLUE = re.compile(r" {1,2}|\. ?|-")
@@ -76,8 +103,6 @@ def pipeline() -> Any:
     """The pipeline, loaded once per process; only what finds entities is kept."""
     import importlib
     import warnings
-
-    import spacy
 
     package = importlib.import_module(PACKAGE)
     with warnings.catch_warnings():

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from meddata_pipeline.privacy.detect.recognizers.address import AddressRule
+from meddata_pipeline.privacy.detect.recognizers.address_english import EnglishAddressRule
 from meddata_pipeline.privacy.detect.recognizers.age import AgeRule
 from meddata_pipeline.privacy.detect.recognizers.bank_card import BankCardRule
 from meddata_pipeline.privacy.detect.recognizers.base import Rule
 from meddata_pipeline.privacy.detect.recognizers.date import DateRule
 from meddata_pipeline.privacy.detect.recognizers.date_english import EnglishDateRule
+from meddata_pipeline.privacy.detect.recognizers.device import DeviceRule
 from meddata_pipeline.privacy.detect.recognizers.email import EmailRule
+from meddata_pipeline.privacy.detect.recognizers.health_plan import HealthPlanRule
+from meddata_pipeline.privacy.detect.recognizers.iban import IbanRule
 from meddata_pipeline.privacy.detect.recognizers.insurance import InsuranceRule
 from meddata_pipeline.privacy.detect.recognizers.landline import LandlineRule
+from meddata_pipeline.privacy.detect.recognizers.licence import LicenceRule
+from meddata_pipeline.privacy.detect.recognizers.media_file import MediaFileRule
 from meddata_pipeline.privacy.detect.recognizers.mobile import MobileRule
 from meddata_pipeline.privacy.detect.recognizers.name_context import NameContextRule
 from meddata_pipeline.privacy.detect.recognizers.name_english import EnglishNameRule
@@ -36,6 +42,7 @@ from meddata_pipeline.privacy.detect.recognizers.resident_id import ResidentIdRu
 from meddata_pipeline.privacy.detect.recognizers.social import SocialRule
 from meddata_pipeline.privacy.detect.recognizers.ssn import SsnRule
 from meddata_pipeline.privacy.detect.recognizers.url import IpRule, UrlRule
+from meddata_pipeline.privacy.detect.recognizers.vehicle import VehicleRule
 
 __all__ = ["Rule", "rules"]
 
@@ -72,6 +79,13 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         OtherIdRule(),
         PinyinNameRule(),
         SocialRule(),
+        EnglishAddressRule(),
+        HealthPlanRule(),
+        LicenceRule(),
+        VehicleRule(),
+        DeviceRule(),
+        IbanRule(),
+        MediaFileRule(),
     ]
     if lang == "en":
         return common

@@ -34,14 +34,6 @@ _PLACE = re.compile(
     r"[省市区县镇乡村路街巷弄号栋幢室苑园里厂校院部队]|[0-9]{2}|公司|集团|学校|中心|[\u3400-\u9fff]{2}[州旗盟]"
 )
 _HOUSE = re.compile("[栋幢座]|号楼|单元")
-_BLANK = re.compile("[A-Za-z] [A-Za-z]")
-_ENGLISH = compiled(
-    r"[0-9]{1,6}(?<![0-9.][0-9])(?:[A-Za-z]|-[0-9]+)? (?:[NSEW]\.? |North |South |East |West )?"
-    r"(?:[A-Z0-9][A-Za-z0-9'.\-]* ){1,4}"
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Parkway|Pkwy|"
-    r"Circle|Highway|Hwy|Square|Sq)(?![A-Za-z])\.?(?:,? (?:Apt|Apartment|Suite|Ste|Unit|#|Room)\.? ?[A-Za-z0-9\-]+)?"
-    r"(?:,? [A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)?,? [A-Z]{2}(?: [0-9]{5}(?:-[0-9]{4})?)?)?"
-)
 
 
 class AddressRule(Rule):
@@ -76,9 +68,6 @@ class AddressRule(Rule):
                     yield Hit(match.start(), match.end(), "LOCATION", 0.6)
             for match in _UNIT.finditer(text):
                 yield Hit(match.start(), match.end(), "LOCATION", 0.7)
-        if _BLANK.search(text):
-            for match in _ENGLISH.finditer(text):
-                yield Hit(match.start(), match.end(), "LOCATION", 0.75)
 
     def _street_start(self, text: str, number: int) -> int | None:
         """Where the name of the street before a house number begins, or None where there is no street."""

@@ -20,6 +20,12 @@ _ENGLISH = compiled(
     rf"{_ALONE}(?![0-9+])"
     r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
 )
+#: 92F, 94 M, and words.
+_SEX = compiled(rf"{_NUMBER}(?<![0-9.≥>/]..)(?<![0-9.≥>]1[0-3][0-9])(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
+_WORDED = compiled(
+    r"(?:[Nn]inety(?:[ \-](?:one|two|three|four|five|six|seven|eight|nine))?|[Oo]ne hundred(?: and [a-z]+)?)"
+    r"[ \-]years?[ \-](?:old|of age)|[Nn]onagenarian|[Cc]entenarian"
+)
 _ENGLISH_WORD = compiled(rf"(?:aged|age of) ({_NUMBER})(?![0-9.+%])")
 
 
@@ -38,5 +44,6 @@ class AgeRule(Rule):
         for pattern in (_LABEL, _ENGLISH_WORD):
             for match in pattern.finditer(text):
                 yield Hit(match.start(1), match.end(1), "AGE", 0.9)
-        for match in _ENGLISH.finditer(text):
-            yield Hit(match.start(), match.end(), "AGE", 0.95)
+        for pattern in (_ENGLISH, _SEX, _WORDED):
+            for match in pattern.finditer(text):
+                yield Hit(match.start(), match.end(), "AGE", 0.95)

@@ -78,3 +78,21 @@ def digit_bounded(text: str, start: int, end: int) -> bool:
 def digits_of(text: str) -> str:
     """The ASCII digits of a text."""
     return "".join(c for c in text if "0" <= c <= "9")
+
+
+def labelled(labels: str, value: str = r"[A-Za-z0-9](?:[ \-]?[A-Za-z0-9]){3,30}") -> re.Pattern[str]:
+    """A pattern for a value behind an English label, however its number is introduced; group 1 is the value.
+
+    Args:
+        labels: an alternation of labels; it begins with a definite set of characters.
+        value: the shape of the value.
+    """
+    return compiled(
+        rf"(?:{labels})[ ,]{{0,2}}(?:[Nn]umbers?|[Nn]os?\.?|[Ii][Dd]|ID#|#)?[ ,]{{0,2}}"
+        rf"(?:[:#=(]|is|was|of)?[ :#]{{0,3}}({value})(?![A-Za-z0-9])"
+    )
+
+
+def coded(text: str, least: int = 4) -> bool:
+    """Whether a value looks like a number of something and not like words: enough digits."""
+    return sum(c.isdigit() for c in text) >= least

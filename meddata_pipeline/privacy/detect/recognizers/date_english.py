@@ -35,6 +35,15 @@ _DAY_FIRST = compiled(
     r"[0-9](?<![0-9].)[0-9]?(?:st|nd|rd|th)?(?: of)?[ \-]" + _NAMES + r"(?:,? ?[\- ]?[12][0-9]{3})?(?![A-Za-z])"
 )
 _SLASHED = compiled(r"[0-9](?<![0-9./\-].)[0-9]?([/\-.])[0-9][0-9]?\1(?:[12][0-9]{3}|[0-9]{2})(?![0-9/\-.]?[0-9])")
+#: A day and a month without a year, behind a word that dates something: a score of 4/5 is no date.
+_DAY_MONTH = compiled(
+    r"(?:[Oo]n|[Ss]ince|[Uu]ntil|[Dd]ated?|DOB|DOS|[Bb]orn|[Ss]een|[Aa]dmitted|[Dd]ischarged|[Ff]rom|[Bb]y|[Tt]hrough|[Aa]ppointment"
+    r"|[Ff]ollow[ \-]up|[Vv]isit|[Ss]urgery|[Tt]aken|[Dd]rawn)(?: on)?[: ]{1,2}"
+    r"((?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|[12][0-9]|3[01]))(?![0-9/%]|[ \-]?(?:mm|pain|strength|doses?|teeth|sites|of))"
+)
+_YEAR_MONTH = compiled(
+    r"(?:[Ss]ince|[Ii]n|[Uu]ntil|[Oo]n|[Dd]ated?|[Ff]rom)[: ]{1,2}((?:0?[1-9]|1[0-2])/(?:19|20)[0-9]{2})(?![0-9/])"
+)
 _LETTERS = re.compile("[A-Za-z]{3}")
 
 
@@ -54,6 +63,11 @@ class EnglishDateRule(Rule):
                 yield Hit(start, match.end(), "DATE_TIME", 0.9)
             for match in _DAY_FIRST.finditer(text):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.9)
+        for pattern in (_DAY_MONTH, _YEAR_MONTH):
+            for match in pattern.finditer(text):
+                first, second = (int(part) for part in match.group(1).split("/"))
+                if second > 31 or min(first, second) <= 12:
+                    yield Hit(match.start(1), match.end(1), "DATE_TIME", 0.7)
         for match in _SLASHED.finditer(text):
             first, second = (int(part) for part in re.split(r"[/\-.]", match.group())[:2])
             if 1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31:

@@ -11,7 +11,24 @@ _NORTH_AMERICA = compiled(
     r"[(+0-9](?<![0-9.\-].)(?:1[ \-.])?\(?(?:(?<=\()[2-9][0-9]{2}|[0-9]{2,3})\)?[ \-./]{1,2}"
     r"[2-9][0-9]{2}[ \-.][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"
 )
-_INTERNATIONAL = compiled(r"\+[1-9][0-9]{0,2}(?:[ \-.()]{0,2}[0-9]{1,5}){2,5}(?![0-9])")
+_INTERNATIONAL = compiled(r"\+[1-9][0-9]{0,2}(?:[ \-.()]{0,2}[0-9]{1,5}){2,5}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])")
+#: A number in any grouping behind a word for a telephone, or before one.
+_DIGITS = r"[(+0-9][0-9](?:[ \-.()/]{0,2}[0-9]){5,13}(?: ?(?:x|ext\.?|EXT\.?) ?[0-9]{1,6})?"
+_LABEL = compiled(
+    r"(?:[Pp]hone|PHONE|[Tt]el(?:ephone)?|TEL|[Ff]ax|FAX|[Cc]ell(?:ular)?|CELL|[Mm]obile|MOBILE|[Pp]ager|[Bb]eeper|[Oo]ffice"
+    r"|[Dd]esk|[Hh]otline|[Cc]all(?:ed)?(?: (?:me|us|him|her|back))?|[Rr]each(?:ed)?(?: (?:me|us|him|her))?|[Ee]xt(?:ension)?"
+    r"|[Cc]ontact)(?:[ .]{0,2}(?:[Nn]umber|[Nn]o\.?|#))?(?:[:.\s]{1,4}|[ ]?(?:is|at|on|:)[: ]{1,3})"
+    rf"({_DIGITS})(?![0-9])"
+)
+_BEFORE = compiled(
+    rf"{_DIGITS}(?=[ \-]{{1,2}}\(?(?:[Oo]ffice|[Ff]ax|[Mm]obile|[Cc]ell|[Hh]ome|[Ww]ork|[Dd]esk)(?![A-Za-z]))"
+)
+#: North American without a blank behind the area code, with dots, or with an extension.
+_CLOSE = compiled(
+    r"[(0-9](?<![0-9.\-].)(?:[0-9]{3}\)|[0-9]{2,3}[.\-]) ?[0-9]{3}[.\-][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"
+)
+#: British: 0 and two to five digits for the area.
+_BRITISH = compiled(r"0(?<![0-9.\-/].)[1-9][0-9]{1,4}\)? [0-9]{3,4} ?[0-9]{3,4}(?![0-9])")
 
 
 class EnglishPhoneRule(Rule):
@@ -26,7 +43,14 @@ class EnglishPhoneRule(Rule):
         for match in _NORTH_AMERICA.finditer(text):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.75)
+        for match in _LABEL.finditer(text):
+            if 7 <= sum(c.isdigit() for c in match.group(1)) <= 20:
+                yield Hit(match.start(1), match.end(1), "PHONE_NUMBER", 0.8)
+        for pattern in (_BEFORE, _CLOSE, _BRITISH):
+            for match in pattern.finditer(text):
+                if digit_bounded(text, match.start(), match.end()):
+                    yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.75)
         if "+" in text:
             for match in _INTERNATIONAL.finditer(text):
-                if 8 <= sum(c.isdigit() for c in match.group()) <= 15:
+                if 8 <= sum(c.isdigit() for c in match.group()) <= 21:
                     yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.8)

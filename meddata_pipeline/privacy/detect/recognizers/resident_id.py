@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from meddata_pipeline.privacy.detect.recognizers.bank_card import luhn
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.pseudonym import resident_id_is_valid
@@ -79,6 +80,8 @@ class ResidentIdRule(Rule):
             score = 1.0 if resident_id_is_valid(plain) else 0.8 if plain[:2] in _PROVINCES else 0.6
             yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", score)
         for match in _OLD.finditer(text):
+            if match.group().startswith(("1800", "2131")) and luhn(match.group()):
+                continue  # a bank card
             score = 0.85 if match.group()[:2] in _PROVINCES else 0.5
             yield Hit(match.start(), match.end(), "CN_RESIDENT_ID", score)
         if "*" in text or "X" in text or "x" in text or "×" in text:
