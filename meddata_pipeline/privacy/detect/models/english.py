@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.models.english_lexicon import Lexicon, words
+from meddata_pipeline.privacy.detect.recognizers.address_english import EnglishAddressRule
 from meddata_pipeline.privacy.detect.types import Hit
 
 #: The package that holds the pipeline, and the name of the pipeline in it.
@@ -69,7 +70,55 @@ _PLACE_BEFORE = re.compile(r"(?:^|[^A-Za-z])(?:in|from|near|at|to|of|on|In|From|
 #: A street with its house number behind it.
 _NUMBER_BEHIND = re.compile(r" [0-9]{1,4}(?![0-9/.:%\-]|[a-z])")
 _NAME = re.compile(rf"{_LETTER}+(?:[ .'’\-]{{1,2}}{_LETTER}+)*(?<!['’]s)")
+_SMALL_WORD = re.compile("[a-z][a-z-]+")
+_CAPITALS = re.compile("(?<![A-Za-z])[A-Z]{2}")
+_BEHIND = re.compile(r"((?:['’]s)?(?:[ /\-]+[A-Za-z]+){1,5})")
+_SMALL_BEHIND = re.compile(r" ([a-z]+)(?![A-Za-z])")
+_CALLED = re.compile(
+    r"(?:called|named|names?|says|said|told|tell|asked|ask|by|Hi|Dear|mother|father|wife|husband|son|daughter|brother|sister"
+    r"|friend|partner|nurse|contact|met|thank|thanks|like|early|ex-[A-Z][a-z]+)[,:]? $"
+)
+_OWNING = re.compile(r"['’]s? |, (?:can|could|please|I|you|who|will|would)(?![a-z])|: [\"'A-Z]")
+#: Behind drugs and things too.
+_GRAMMAR = frozenset(
+    ("a", "an", "and", "as", "at", "by", "for", "from", "in", "into", "is", "it", "not", "of", "off", "on", "or", "so")
+    + (
+        "the",
+        "then",
+        "to",
+        "until",
+        "via",
+        "was",
+        "were",
+        "with",
+        "without",
+        "are",
+        "but",
+        "if",
+        "since",
+        "started",
+        "used",
+    )
+    + (
+        "held",
+        "required",
+        "after",
+        "before",
+        "during",
+        "no",
+        "may",
+        "should",
+        "can",
+        "now",
+        "today",
+        "up",
+        "out",
+        "over",
+    )
+)
 _INSIDE = re.compile(r"[a-z] $")
+_DIGIT = re.compile("[0-9]")
+_ADDRESSES = EnglishAddressRule()
 _EDGES = " .,;:>-?*#\t"
 _PLACES = frozenset({"GPE", "LOC", "FAC"})
 
@@ -139,6 +188,7 @@ class EnglishModel:
         """Hits of 0.7 where the words decide, of 0.6 where the pipeline does."""
         found: list[list[Hit]] = [[] for _ in texts]
         doubts: list[tuple[int, int, str, list[_Run]]] = []
+        clinical: dict[int, bool] = {}
         for i, text in enumerate(texts):
             if not _CAPITAL.search(text):
                 found[i] = _small(text)
@@ -149,13 +199,15 @@ class EnglishModel:
                 found[i] += [Hit(start + run.start, start + run.end, "PERSON", 0.7) for run in sure]
                 if unsure:
                     doubts.append((i, start, sentence, unsure))
+                    if i not in clinical:
+                        clinical[i] = any(word in words("clinical") for word in _SMALL_WORD.findall(text.lower()))
         labels = self._labels([sentence for _, _, sentence, _ in doubts])
         for i, start, sentence, unsure in doubts:
             for run in unsure:
-                hit = _decided(run, sentence, labels[sentence])
+                hit = _decided(run, sentence, labels[sentence], clinical=clinical[i])
                 if hit is not None:
                     found[i].append(Hit(start + hit.start, start + hit.end, hit.entity, hit.score))
-        return found
+        return [_outside(text, hits) for text, hits in zip(texts, found, strict=True)]
 
     def _labels(self, sentences: Sequence[str]) -> dict[str, list[tuple[int, int, str]]]:
         """What the pipeline finds in each distinct sentence."""
@@ -169,6 +221,14 @@ class EnglishModel:
             for sentence, doc in zip(new, pipeline().pipe(new, batch_size=BATCH), strict=True):
                 self._answers[sentence] = [(e.start_char, e.end_char, e.label_) for e in doc.ents]
         return {sentence: self._answers[sentence] for sentence in sentences}
+
+
+def _outside(text: str, hits: list[Hit]) -> list[Hit]:
+    """Hits that are no part of an address: streets and towns are called after people."""
+    if not hits or not _DIGIT.search(text):
+        return hits
+    places = [(place.start, place.end) for place in _ADDRESSES.find(text)]
+    return [hit for hit in hits if not any(start <= hit.start and hit.end <= end for start, end in places)]
 
 
 def _sentences(text: str) -> Iterator[tuple[int, str]]:
@@ -292,14 +352,37 @@ def _numbered(run: _Run, sentence: str) -> bool:
 
 def _eponym(run: _Run, sentence: str) -> bool:
     """Whether a disease, sign or instrument is called so."""
-    following = _TOKEN.findall(sentence[run.end : run.end + 60])[:3]
-    if following and following[0] in ("s", "’s", "'s"):
-        following = following[1:]
-    return any(word.lower() in words("eponym_nouns") for word in following[:2])
+    if _text(run, sentence) in words("eponyms_alone"):
+        return True
+    behind = _BEHIND.match(sentence, run.end)
+    following = _TOKEN.findall(behind.group(1)) if behind else []
+    # Hunt and Hess grade, Cullen and Grey Turner signs
+    least = 5 if following[:1] in (["and"], ["or"]) and following[1:2] and following[1][0].isupper() else 2
+    return any(word.lower() in words("eponym_nouns") for word in following[:least])
 
 
-def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]]) -> Hit | None:
-    """What a run that was in doubt is, or None where it is nothing that identifies."""
+def _attributive(run: _Run, sentence: str) -> bool:
+    """Whether a single word that is no given name stands before a noun: Hertwig root sheath, Jobst garments."""
+    behind = _SMALL_BEHIND.match(sentence, run.end)
+    if behind is None or len(run.words) > 1 or _text(run, sentence) in words("given"):
+        return False
+    word = behind.group(1)
+    return word not in words("behind_persons") and not word.endswith(("ed", "ing", "ly"))
+
+
+def _like_person(run: _Run, sentence: str) -> bool:
+    """Whether the words around say that somebody is meant."""
+    if _CALLED.search(sentence, max(0, run.start - 16), run.start) or _OWNING.match(sentence, run.end):
+        return True
+    behind = _SMALL_BEHIND.match(sentence, run.end)
+    return behind is not None and behind.group(1) in words("behind_persons") and behind.group(1) not in _GRAMMAR
+
+
+def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]], *, clinical: bool) -> Hit | None:
+    """What a run that was in doubt is, or None where it is nothing that identifies.
+
+    In clinical text a lone word needs more than its looks: it is a brand or an eponym more often than a person.
+    """
     touching = [(s, e, label) for s, e, label in labels if s < run.end and run.start < e]
     kinds = set(run.kinds) - {"I"}
     place = _PLACE_BEFORE.search(sentence, max(0, run.start - 8), run.start) is not None
@@ -311,11 +394,12 @@ def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]]) -
     known = "N" in kinds or (
         bool(kinds & set("VU")) and not (single and sentence.strip(_EDGES) == _text(run, sentence))
     )
+    known = known and not (clinical and _attributive(run, sentence))
     for start, end, label in touching:
         if label == "PERSON" and known and not (place and single and kinds == {"V"}):
             # The pipeline may know that an ordinary word before or behind belongs to the name.
             wider = min(start, run.start), max(end, run.end)
-            if _NAME.fullmatch(sentence, *wider):
+            if _NAME.fullmatch(sentence, *wider) and not _CAPITALS.search(sentence, *wider):
                 return Hit(*wider, "PERSON", 0.6)
             return Hit(run.start, run.end, "PERSON", 0.6)
     located = any(label in _PLACES for _, _, label in touching)
@@ -324,6 +408,8 @@ def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]]) -
     if located and not given and single and kinds <= set("VUT"):
         return None
     if known and kinds & set("NV") and not (place and single and "V" in kinds):
+        if clinical and single and not given and not _like_person(run, sentence):
+            return None
         return Hit(run.start, run.end, "PERSON", 0.55)
     return None
 

@@ -153,9 +153,11 @@ class Lexicon:
     def surely(self, word: str) -> bool:
         """Whether a word that is written small is a name all the same."""
         form = titled(word)
-        if len(word) < _SHORT or self.kind(form) != "N" or self._rank.get(word, _RARE) < _OFTEN:
+        if len(word) <= _SHORT or self.kind(form) != "N":
             return False
-        return form in self._names or unaccented(form) in self._names or self.score_of(form) > SURE_SCORE
+        if form in self._names or unaccented(form) in self._names:
+            return True
+        return self.score_of(form) > SURE_SCORE and self._rank.get(word, _RARE) > _OFTEN
 
     def unheard(self, word: str) -> str:
         """``V`` for a word written small that the vocabulary lacks, otherwise ``O``."""

@@ -32,6 +32,20 @@ _ZIP_LABEL = compiled(
     rf"(?:[Zz][Ii][Pp](?: ?[Cc]ode)?|[Pp]ost(?:al)? ?[Cc]ode)(?: is)?[: ]{{0,3}}({_ZIP}|[A-Z0-9 \-]{{4,9}}[0-9A-Z])"
 )
 _POSTCODE = compiled(r"[A-Z](?<![A-Za-z0-9].)[A-Z]?[0-9][0-9A-Z]? [0-9][ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9])")
+#: Streets of other countries by the end of their name, or by the word before it, with the house number behind.
+_ABROAD = compiled(
+    r"[A-Z\u00c0-\u017d](?<![A-Za-z].)(?:[\w'.\-]* )?[\w'.\-]*(?:katu|kuja|tie|gata|gatan|gate|gade|vej|vegen|veien|vegur|braut"
+    r"|straat|laan|strasse|straße|gasse|weg|platz|stræde|utca|tér|ulica|tänav|puiestee) [0-9]{1,4}(?![0-9/.:%]|[a-z])"
+    rf"|(?:Via|Rua|Rue|Calle|Piazza|Plaza|Paseo|Avenida|Av|Chemin|Quai|Ulica|ul\.)(?: [\w'.\-]+){{1,4}} [0-9]{{1,5}}(?![0-9])"
+)
+#: The line below a flat's number, and a town with a region's short name and a code.
+_LINE = compiled(
+    r"(?:Apt|Apartment|Suite|Ste|Unit|Flat)\.? ?[A-Za-z0-9\-]{1,6}[ ,]*(?:\n[ >?]*|, )"
+    r"([A-Z\u00c0-\u017d][^\n,0-9:]{1,39}?)(?=[ ]*(?:\n|,|$))"
+)
+_TOWN_CODE = compiled(
+    r"[A-Z\u00c0-\u017d](?<![A-Za-z].)[\w'.\-]+(?: [\w'.\-()]+){0,3}\n?, (?:[A-Z]{2,3}|nan|[0-9]{1,2})\s{1,3}[0-9]{4,6}(?![0-9])"
+)
 _BLANK = re.compile("[A-Za-z][,.]? [A-Za-z0-9]")
 _DOSES = re.compile(r"(?:mg|mcg|ml|mL|units?|MG|ML|Grade|Stage|Type|Class|Tooth|Teeth|Level|No)(?![A-Za-z])")
 
@@ -47,13 +61,15 @@ class EnglishAddressRule(Rule):
         """Hits of 0.75 for streets, 0.7 for towns and codes, 0.6 for shapes alone."""
         if not _BLANK.search(text):
             return
-        for pattern, score in ((_STREET, 0.75), (_BOX, 0.7), (_TOWN, 0.7)):
+        for pattern, score in ((_STREET, 0.75), (_BOX, 0.7), (_TOWN, 0.7), (_ABROAD, 0.7), (_TOWN_CODE, 0.7)):
             for match in pattern.finditer(text):
                 if bounded(text, match.start(), match.start()):
                     yield Hit(match.start(), match.end(), "LOCATION", score)
         for match in _FOREIGN.finditer(text):
             if not _DOSES.search(match.group()):
                 yield Hit(match.start(), match.end(), "LOCATION", 0.6)
+        for match in _LINE.finditer(text):
+            yield Hit(match.start(1), match.end(1), "LOCATION", 0.65)
         for pattern in (_STATE_ZIP, _ZIP_LABEL):
             for match in pattern.finditer(text):
                 if any(c.isdigit() for c in match.group(1)):
