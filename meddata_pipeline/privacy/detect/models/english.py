@@ -26,34 +26,6 @@ _TOKEN = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*")
 _CAPITAL = re.compile(r"[A-ZÀ-Þ\u0100-\u017f]")
 #: Sentences for the pipeline: a line break or the end of a sentence parts them, an initial or a title does not.
 _SENTENCE = re.compile(r"\n+|(?<=[a-z0-9)]{2}[.!?;]) +(?=[A-Z\"'(])")
-_PARTICLES = frozenset(
-    [
-        "van",
-        "von",
-        "der",
-        "den",
-        "de",
-        "del",
-        "della",
-        "di",
-        "da",
-        "do",
-        "dos",
-        "du",
-        "la",
-        "le",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "ben",
-        "ter",
-        "ten",
-        "zu",
-        "y",
-        "e",
-    ]
-)
 _POSSESSIVE = re.compile(r"['’]s$|(?<=s)['’]$")
 #: What may stand between two words of one name.
 _GLUE = re.compile(r" {1,2}|\. ?|-")
@@ -64,7 +36,8 @@ _DOSE = re.compile(
     r"|tablets?|capsules?|inhaler|cream|ointment|injection|infusion|patch|drip)(?![A-Za-z])"
 )
 _HOUSE = re.compile(
-    r"(?<![0-9/.\-])[0-9]{1,6} $|(?<![A-Za-z])(?:Rue|Via|Rua|Calle|Piazza|Plaza|Paseo|Avenida|St|Fort|Port|Lake|Mount)\.? (?:d[a-z]{1,2} )?$"
+    r"(?<![0-9/.\-])[0-9]{1,6} $|(?<![A-Za-z])(?:Rue|Via|Rua|Calle|Piazza|Plaza|Paseo|Avenida"
+    r"|St|Fort|Port|Lake|Mount)\.? (?:d[a-z]{1,2} )?$"
 )
 _PLACE_BEFORE = re.compile(r"(?:^|[^A-Za-z])(?:in|from|near|at|to|of|on|In|From|Near|At|On) $")
 #: A street with its house number behind it.
@@ -79,43 +52,6 @@ _CALLED = re.compile(
     r"|friend|partner|nurse|contact|met|thank|thanks|like|early|ex-[A-Z][a-z]+)[,:]? $"
 )
 _OWNING = re.compile(r"['’]s? |, (?:can|could|please|I|you|who|will|would)(?![a-z])|: [\"'A-Z]")
-#: Behind drugs and things too.
-_GRAMMAR = frozenset(
-    ("a", "an", "and", "as", "at", "by", "for", "from", "in", "into", "is", "it", "not", "of", "off", "on", "or", "so")
-    + (
-        "the",
-        "then",
-        "to",
-        "until",
-        "via",
-        "was",
-        "were",
-        "with",
-        "without",
-        "are",
-        "but",
-        "if",
-        "since",
-        "started",
-        "used",
-    )
-    + (
-        "held",
-        "required",
-        "after",
-        "before",
-        "during",
-        "no",
-        "may",
-        "should",
-        "can",
-        "now",
-        "today",
-        "up",
-        "out",
-        "over",
-    )
-)
 _INSIDE = re.compile(r"[a-z] $")
 _DIGIT = re.compile("[0-9]")
 _ADDRESSES = EnglishAddressRule()
@@ -255,7 +191,7 @@ def _tokens(sentence: str) -> Iterator[_Word]:
                 yield _Word(start, start + len(word), "O")
             else:
                 yield _Word(start, start + len(word), lex.kind(word))
-        elif word in _PARTICLES:
+        elif word in words("particles"):
             yield _Word(start, start + len(word), "p")
 
 
@@ -285,12 +221,19 @@ def _judge(row: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Run]
         if word.kind in "NAUVIpT":
             part.append(word)
             continue
+        if word.kind == "B" and part and part[-1].kind == "N" and _listed(word, sentence, "surnames"):
+            part.append(word._replace(kind="A"))  # Lindsey Park
+            continue
         closing, part = part, []
         if closing and word.kind != "B":
             if i == 2 and row[0].kind == "O" and closing[0].kind == "N" and _INSIDE.search(sentence, 0, row[0].start):
                 # An ordinary word with a capital amid a sentence, and a name behind it: a given name.
                 closing.insert(0, row[0])
             _sorted(closing, sentence, sure, unsure, hints)
+
+
+def _listed(word: _Word, sentence: str, name: str) -> bool:
+    return sentence[word.start : word.end] in words(name)
 
 
 def _sorted(part: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Run], hints: list[_Run]) -> None:
@@ -375,7 +318,11 @@ def _like_person(run: _Run, sentence: str) -> bool:
     if _CALLED.search(sentence, max(0, run.start - 16), run.start) or _OWNING.match(sentence, run.end):
         return True
     behind = _SMALL_BEHIND.match(sentence, run.end)
-    return behind is not None and behind.group(1) in words("behind_persons") and behind.group(1) not in _GRAMMAR
+    return (
+        behind is not None
+        and behind.group(1) in words("behind_persons")
+        and behind.group(1) not in words("behind_things")
+    )
 
 
 def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]], *, clinical: bool) -> Hit | None:
@@ -386,7 +333,7 @@ def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]], *
     touching = [(s, e, label) for s, e, label in labels if s < run.end and run.start < e]
     kinds = set(run.kinds) - {"I"}
     place = _PLACE_BEFORE.search(sentence, max(0, run.start - 8), run.start) is not None
-    given = any(sentence[word.start : word.end] in words("given") for word in run.words)
+    given = any(_listed(word, sentence, "given") for word in run.words)
     single = len(run.words) == 1
     if (place or (single and not given and "V" in kinds)) and _NUMBER_BEHIND.match(sentence, run.end):
         return Hit(run.start, run.end, "LOCATION", 0.55)

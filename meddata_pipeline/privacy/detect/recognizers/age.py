@@ -21,7 +21,7 @@ _ENGLISH = compiled(
     r"(?:[ \-]?years?[ \-]?old|[ \-]?(?:y/?o|yrs?|years? of age)(?![a-z])|[ \-]year-old)"
 )
 #: 92F, 94 M, and words.
-_SEX = compiled(rf"{_NUMBER}(?<![0-9.≥>/]..)(?<![0-9.≥>]1[0-3][0-9])(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
+_SEX = compiled(rf"{_ALONE}(?<!/..)(?: ?[MF](?![A-Za-z0-9/])| ?y\.o\.)")
 _WORDED = compiled(
     r"(?:[Nn]inety(?:[ \-](?:one|two|three|four|five|six|seven|eight|nine))?|[Oo]ne hundred(?: and [a-z]+)?)"
     r"[ \-]years?[ \-](?:old|of age)|[Nn]onagenarian|[Cc]entenarian"

@@ -12,7 +12,9 @@ _CARD = compiled(r"[2-6](?<![0-9].)(?:[ \-]?[0-9]){12,18}(?![0-9])")
 _JCB = compiled(r"(?:1800|2131)(?<![0-9].{4})(?:[ \-]?[0-9]){11}(?![0-9])")
 _LABEL = compiled(
     r"(?:银行卡号?|银行账号|银行帐号|信用卡号?|借记卡号?|储蓄卡号?|账号|帐号|账户|帐户|card number|card no\.?|card|Card"
-    r"|card #|account number|Account number|Account Number|account no\.?|account|Account)(?:为|是|is|was|ending|[:# ])*([0-9](?:[ \-]?[0-9]){11,22})(?![0-9])"
+    r"|card #|account number|Account number|Account Number"
+    r"|account no\.?|account|Account)"
+    r"(?:为|是|is|was|ending|[:# ])*([0-9](?:[ \-]?[0-9]){11,22})(?![0-9])"
 )
 
 

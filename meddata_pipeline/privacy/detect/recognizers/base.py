@@ -96,3 +96,8 @@ def labelled(labels: str, value: str = r"[A-Za-z0-9](?:[ \-]?[A-Za-z0-9]){3,30}"
 def coded(text: str, least: int = 4) -> bool:
     """Whether a value looks like a number of something and not like words: enough digits."""
     return sum(c.isdigit() for c in text) >= least
+
+
+def opens(text: str, start: int) -> bool:
+    """Whether no ASCII letter or digit stands directly before a position."""
+    return start == 0 or not (text[start - 1].isascii() and text[start - 1].isalnum())

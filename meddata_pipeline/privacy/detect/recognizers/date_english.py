@@ -37,9 +37,11 @@ _DAY_FIRST = compiled(
 _SLASHED = compiled(r"[0-9](?<![0-9./\-].)[0-9]?([/\-.])[0-9][0-9]?\1(?:[12][0-9]{3}|[0-9]{2})(?![0-9/\-.]?[0-9])")
 #: A day and a month without a year, behind a word that dates something: a score of 4/5 is no date.
 _DAY_MONTH = compiled(
-    r"(?:[Oo]n|[Ss]ince|[Uu]ntil|[Dd]ated?|DOB|DOS|[Bb]orn|[Ss]een|[Aa]dmitted|[Dd]ischarged|[Ff]rom|[Bb]y|[Tt]hrough|[Aa]ppointment"
+    r"(?:[Oo]n|[Ss]ince|[Uu]ntil|[Dd]ated?|DOB|DOS|[Bb]orn|[Ss]een|[Aa]dmitted|[Dd]ischarged|[Ff]rom|[Bb]y"
+    r"|[Tt]hrough|[Aa]ppointment"
     r"|[Ff]ollow[ \-]up|[Vv]isit|[Ss]urgery|[Tt]aken|[Dd]rawn)(?: on)?[: ]{1,2}"
-    r"((?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|[12][0-9]|3[01]))(?![0-9/%]|[ \-]?(?:mm|pain|strength|doses?|teeth|sites|of))"
+    r"((?:0?[1-9]|[12][0-9]|3[01])/(?:0?[1-9]|[12][0-9]|3[01]))"
+    r"(?![0-9/%]|[ \-]?(?:mm|pain|strength|doses?|teeth|sites|of))"
 )
 _YEAR_MONTH = compiled(
     r"(?:[Ss]ince|[Ii]n|[Uu]ntil|[Oo]n|[Dd]ated?|[Ff]rom)[: ]{1,2}((?:0?[1-9]|1[0-2])/(?:19|20)[0-9]{2})(?![0-9/])"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, coded, compiled, labelled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, coded, compiled, labelled, opens
 from meddata_pipeline.privacy.detect.types import Hit
 
 _LABEL = labelled(
@@ -27,7 +27,7 @@ class DeviceRule(Rule):
         for match in _LABEL.finditer(text):
             value = match.group(1)
             # A rate or a dose behind "pump" has a unit and few digits.
-            if coded(value) and bounded(text, match.start(), match.start()):
+            if coded(value) and opens(text, match.start()):
                 yield Hit(match.start(1), match.end(1), "OTHER_ID", 0.8)
         if "(01)" in text:
             for match in _UDI.finditer(text):

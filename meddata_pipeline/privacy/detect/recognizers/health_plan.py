@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, coded, compiled, digits_of, labelled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, coded, compiled, labelled, opens
 from meddata_pipeline.privacy.detect.types import Hit
 
 _CODE = r"[A-Za-z0-9](?:[\-]?[A-Za-z0-9]){4,19}"
@@ -13,8 +13,6 @@ _LABEL = labelled(
     r"[Ii]nsurance(?: [Pp]olicy| [Mm]ember)?|MBI|HICN|[Mm]edicare|[Mm]edicaid|Aetna|Cigna|Humana|BCBS|[Cc]laim",
     _CODE,
 )
-#: The number of the English health service: ten digits, the last one checks.
-_NHS = compiled(r"[0-9](?<![0-9.\-/].)[0-9]{2}([ \-])[0-9]{3}\1[0-9]{4}(?![0-9])")
 _NHS_LABEL = labelled(r"NHS|CHI", r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}")
 #: A Medicare beneficiary identifier: no S, L, O, I, B, Z.
 _L = "[AC-HJKMNP-RT-Y]"
@@ -22,32 +20,19 @@ _LN = "[AC-HJKMNP-RT-Y0-9]"
 _MBI = compiled(rf"[1-9](?<![A-Za-z0-9].){_L}{_LN}[0-9]-?{_L}{_LN}[0-9]-?{_L}{{2}}[0-9]{{2}}(?![A-Za-z0-9])")
 
 
-def nhs_valid(digits: str) -> bool:
-    """The check of an NHS number: weights 10 to 2, modulo 11.
-
-    Source:
-        NHS Data Model and Dictionary, NHS NUMBER.
-    """
-    check = 11 - sum(int(d) * w for d, w in zip(digits[:9], range(10, 1, -1), strict=True)) % 11
-    return check % 11 == int(digits[9]) and check != 10
-
-
 class HealthPlanRule(Rule):
     """Health plan beneficiary numbers."""
 
     name = "health-plan"
     entities = ("MEDICAL_ID",)
-    needs = "digits"
+    needs = "letters"
 
     def find(self, text: str) -> Iterator[Hit]:
-        """Hits of 0.85 by label, 0.9 by shape with a right check digit."""
+        """Hits of 0.85 by label, 0.9 by shape."""
         for match in _LABEL.finditer(text):
-            if coded(match.group(1)) and bounded(text, match.start(), match.start()):
+            if coded(match.group(1)) and opens(text, match.start()):
                 yield Hit(match.start(1), match.end(1), "MEDICAL_ID", 0.85)
         for match in _NHS_LABEL.finditer(text):
             yield Hit(match.start(1), match.end(1), "MEDICAL_ID", 0.9)
-        for match in _NHS.finditer(text):
-            if nhs_valid(digits_of(match.group())):
-                yield Hit(match.start(), match.end(), "MEDICAL_ID", 0.6)
         for match in _MBI.finditer(text):
             yield Hit(match.start(), match.end(), "MEDICAL_ID", 0.9)

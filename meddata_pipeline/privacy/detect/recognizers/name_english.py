@@ -12,7 +12,8 @@ from meddata_pipeline.privacy.detect.words import alternation, word_set, words
 _WORD = r"[A-Z\u00c0-\u00de](?:[a-z\u00df-\u00ff]+|[A-Z]+)?(?:['’\-][A-Z][a-z]+)*"
 _FULL = rf"{_WORD}(?:(?: {{1,2}}|(?<=[A-Z])\. ?)(?:(?:van|von|de|der|la|del|bin|al) )?{_WORD}){{0,3}}"
 _TITLE = compiled(
-    rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|Prof|Professor|Doctor|Nurse|Sir|Madam|MR|MRS|MS|(?:mr|mrs|ms|dr)(?=\.))(?:\. ?| )({_FULL})"
+    rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|DR|Prof|Professor|Doctor|Nurse|Sir|Madam|MR|MRS|MS"
+    rf"|(?:mr|mrs|ms|dr)(?=\.))(?:\. ?| )({_FULL})"
 )
 _LABEL = compiled(
     alternation(spellings(words("english_labels"))) + rf"(?: ?: ?|,? (?:is |was |named |called )?)({_FULL})"
@@ -26,7 +27,8 @@ _MY_NAME = compiled(rf"(?:My name is|my name is|I'm called|I am called|goes by) 
 #: Behind these a name may be written small: hardly anything else can follow.
 _SMALL = compiled(
     r"(?:[Mm]y|[Hh]er|[Hh]is|[Mm]aiden|[Ll]ast|[Ff]irst|[Ff]ull|[Pp]atient)(?: name is| name:) {1,6}"
-    r"([a-z\u00df-\u017f]{2,20}(?: [a-z]\.?(?= ))?(?: (?!but|and|or|is|was|who|from)[a-z\u00df-\u017f]{2,20})?)(?=[\s.,;]|$)"
+    r"([a-z\u00df-\u017f]{2,20}(?: [a-z]\.?(?= ))?(?: (?!but|and|or|is|was|who|from)[a-z\u00df-\u017f]{2,20})?)"
+    r"(?=[\s.,;]|$)"
 )
 _NO_NAMES = frozenset(
     (

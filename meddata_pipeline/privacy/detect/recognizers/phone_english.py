@@ -16,7 +16,8 @@ _INTERNATIONAL = compiled(r"\+[1-9][0-9]{0,2}(?:[ \-.()]{0,2}[0-9]{1,5}){2,5}(?:
 _DIGITS = r"[(+0-9][0-9](?:[ \-.()/]{0,2}[0-9]){5,13}(?: ?(?:x|ext\.?|EXT\.?) ?[0-9]{1,6})?"
 _LABEL = compiled(
     r"(?:[Pp]hone|PHONE|[Tt]el(?:ephone)?|TEL|[Ff]ax|FAX|[Cc]ell(?:ular)?|CELL|[Mm]obile|MOBILE|[Pp]ager|[Bb]eeper|[Oo]ffice"
-    r"|[Dd]esk|[Hh]otline|[Cc]all(?:ed)?(?: (?:me|us|him|her|back))?|[Rr]each(?:ed)?(?: (?:me|us|him|her))?|[Ee]xt(?:ension)?"
+    r"|[Dd]esk|[Hh]otline|[Cc]all(?:ed)?(?: (?:me|us|him|her|back))?|[Rr]each(?:ed)?(?: (?:me|us|him|her))?"
+    r"|[Ee]xt(?:ension)?"
     r"|[Cc]ontact)(?:[ .]{0,2}(?:[Nn]umber|[Nn]o\.?|#))?(?:[:.\s]{1,4}|[ ]?(?:is|at|on|:)[: ]{1,3})"
     rf"({_DIGITS})(?![0-9])"
 )

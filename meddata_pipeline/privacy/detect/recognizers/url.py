@@ -58,6 +58,8 @@ class IpRule(Rule):
             for match in _V6.finditer(text):
                 # 08:30:15 is a time: an address has a letter or at least four groups.
                 groups = match.group().split(":")
+                if _MAC.fullmatch(match.group()):
+                    continue
                 if len(groups) >= 5 or ("::" in match.group() and any(c.isalpha() for c in match.group())):
                     yield Hit(match.start(), match.end(), "IP_ADDRESS", 0.8)
         if colons >= 5 or text.count("-") >= 5:

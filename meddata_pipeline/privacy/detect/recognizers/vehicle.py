@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, compiled, labelled
+from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, labelled, opens
 from meddata_pipeline.privacy.detect.types import Hit
 
 _VIN = compiled(r"[A-HJ-NPR-Z0-9](?<![A-Za-z0-9].)[A-HJ-NPR-Z0-9]{16}(?![A-Za-z0-9])")
@@ -42,5 +42,5 @@ class VehicleRule(Rule):
                 yield Hit(match.start(), match.end(), "OTHER_ID", 0.95)
         for match in _LABEL.finditer(text):
             value = match.group(1)
-            if sum(c.isdigit() for c in value) >= 2 and bounded(text, match.start(), match.start()) and len(value) >= 5:
+            if sum(c.isdigit() for c in value) >= 2 and opens(text, match.start()) and len(value) >= 5:
                 yield Hit(match.start(1), match.end(1), "OTHER_ID", 0.85)
