@@ -10,7 +10,7 @@ from meddata_pipeline.privacy.detect.types import Hit
 _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
 #: The same, not behind a digit, a point or a sign of comparison.
 _ALONE = r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...))"
-_CHINESE = compiled(rf"{_ALONE} ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
+_CHINESE = compiled(rf"{_ALONE} ?[余多]? ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
 _SPELLED = compiled(
     r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?|百)"
     r"(?<!一百百)(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"

@@ -22,9 +22,10 @@ _DAYS_AND_TIME = rf"{_DAYS}{_TIME}(?:{_TO}{_DAY} ?[日号])?"
 _SHORT_DAY = rf"{_DAY}(?=[,。;、)\s]|$)"
 _CN = compiled(rf"[0-9](?<![0-9.].)(?:[0-9]{{3}}|[0-9]) ?年 ?{_MONTH} ?月(?: ?{_DAYS_AND_TIME}| ?{_SHORT_DAY})")
 _CN_MONTH = compiled(rf"[12](?<![0-9.].)[0-9]{{3}} ?年 ?{_MONTH} ?月(?: ?份|[上中下]旬|[初底末](?!诊))?(?! ?[0-9])")
-#: 20年5月 may be a duration; 于20年5月 and 20年5月份 are not.
+#: 20年5月 may be a duration; 于20年5月, 20年5月份 and 98年3月手术 are not.
 _CN_SHORT = compiled(
-    rf"[0-9](?<=[于自从在至到].)[0-9] ?年 ?{_MONTH} ?月(?![余多个])(?: ?份)?|[0-9]{{2}} ?年 ?{_MONTH} ?月 ?份"
+    rf"[0-9](?<=[于自从在至到].)[0-9] ?年 ?{_MONTH} ?月(?![余多个])(?: ?份)?"
+    rf"|[0-9]{{2}} ?年 ?{_MONTH} ?月(?: ?份|(?=[手因行起曾始出患生住入发做诊查在拔摔]))"
 )
 _CN_PART = compiled(rf"[0-9](?<![0-9.].)[0-9]? ?月 ?(?:份|{_DAYS_AND_TIME}|{_SHORT_DAY}|[上中下]旬|[初底末](?!诊))")
 _NUMERIC = compiled(
@@ -40,13 +41,13 @@ _SHORT_YEAR = compiled(
 )
 #: Without noughts a section's number looks like this too: recent years only.
 _SHORT_PLAIN = compiled(
-    rf"[12](?<![0-9./\-A-Za-z第].)(?:(?<=1)[5-9]|(?<=2)[0-9])([./\-]){_MONTH}\1{_DAY}(?![0-9./\-]|[a-zA-Z%×]|[章节条版])"
+    rf"[12789](?<![0-9./\-A-Za-z第].)(?:(?<=1)[5-9]|(?<=[2789])[0-9])([./\-]){_MONTH}\1{_DAY}(?![0-9./\-]|[a-zA-Z%×]|[章节条版])"
 )
 _PACKED = compiled(
     r"[12](?<![0-9A-Za-z.\-_].)(?:(?<=1)9|(?<=2)0)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
     r"(?:[0-2][0-9][0-5][0-9](?:[0-5][0-9])?)?(?![0-9A-Za-z])"
 )
-_DIGIT = "[一二三四五六七八九〇零○]"
+_DIGIT = "[一二三四五六七八九〇零○Oo0]"
 _TENS = "[一二三]?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|[一二三四五六七八九]"
 _SPELLED_MONTH = "(?:十[一二]|[一二三四五六七八九十])"
 _SPELLED_DAYS = rf"(?:(?:{_TENS})[日号]?{_TO})?(?:{_TENS})[日号]"
@@ -83,7 +84,7 @@ _SPELLED_HEAD = re.compile(rf"(?:[一二]{_DIGIT}(?:{_DIGIT}{{2}})?年)?(?:十[�
 _LAST_NUMBER = re.compile("[0-9]{1,2} ?$")
 _LAST_NUMERAL = re.compile("(?:十[一二]|[一二三四五六七八九十正冬腊])$")
 #: What all dates in digits begin with.
-_DOTTED = compiled(r"[0-9]{1,4} ?[\-/.] ?[0-9]")
+_DOTTED = compiled(r"[0-9]{1,4}(?= ?[\-/.] ?[0-9])")
 
 
 class DateRule(Rule):
