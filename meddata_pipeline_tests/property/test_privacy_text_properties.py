@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meddata_pipeline.privacy.detect import Detector, Known, Span
-from meddata_pipeline.privacy.detect.fold import Compact, compact_value, fold
+from meddata_pipeline.privacy.detect.fold import Compact, compact_value, fold, loosen
 from meddata_pipeline.privacy.detect.merge import default_rules, merge
 from meddata_pipeline.privacy.detect.types import ENTITIES
 from meddata_pipeline.privacy.text import render, residual, to_placeholders
@@ -176,3 +176,60 @@ def test_throughput_is_of_the_right_order() -> None:
     start = time.process_time()
     DETECTOR.analyze([long])
     assert time.process_time() - start < 12
+
+
+BROKEN = st.lists(
+    st.sampled_from(
+        [
+            *"张伟身份证号电话138",
+            "0",
+            "1",
+            "7",
+            "X",
+            " ",
+            " ",
+            "\n",
+            "\r\n",
+            "@",
+            ".cn",
+            "-",
+            ":",
+            "①②③④⑤⑥",
+            "電話",
+            "㎡",
+        ]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@FEW
+@given(BROKEN, st.booleans())
+def test_loosening_maps_back_and_drops_blanks_only(text: str, wrapped: bool) -> None:
+    folded = fold(text)
+    assert fold(folded.text).text == folded.text
+    view = loosen(folded.text, wrapped=wrapped)
+    if view is None:
+        return
+    assert view.offsets is not None
+    assert len(view.offsets) == len(view.text)
+    assert view.offsets == sorted(set(view.offsets))
+    for i in range(len(view.text)):
+        start, end = view.original(i, i + 1)
+        assert end == start + 1
+        assert view.text[i] == folded.text[start] or folded.text[start] in "①②③④⑤⑥"
+    kept = set(view.offsets)
+    assert all(folded.text[i].isspace() for i in range(len(folded.text)) if i not in kept)
+
+
+@FEW
+@given(st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True), st.integers(1, 10), st.sampled_from(["\n", "\r\n", " \n"]))
+def test_a_line_break_inside_a_number_hides_nothing(number: str, at: int, line_break: str) -> None:
+    if at > 9:
+        at = 9  # one digit alone on the next line may be the number of a paragraph
+    value = number[:at] + line_break + number[at:]
+    text = f"联系电话：{value}，复诊"
+    spans = DETECTOR.analyze([text])[0]
+    covered = {i for s in spans for i in range(s.start, s.end)}
+    start = text.index(value)
+    assert all(i in covered for i in range(start, start + len(value)) if text[i].isdigit())

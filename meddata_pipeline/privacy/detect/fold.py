@@ -54,10 +54,16 @@ def simplify(text: str) -> str:
     return text.translate(_SIMPLIFIED)
 
 
+#: Radicals that PDF files hold for characters and that Unicode gives no decomposition.
+_RADICALS = str.maketrans(
+    "⺌⺓⺠⻅⻉⻋⻓⻔⻙⻚⻛⻜⻝⻢⻣⻥⻦⻨⻩⻬⻮⻰", "小幺民见刂车长门韦页风飞食马骨鱼鸟麦黄齐齿龙"
+)
+
+
 def _compatible() -> dict[int, str]:
     """Radicals and compatibility forms that look like an ideograph, and mathematical digits."""
     codes = [*range(0x2E80, 0x2FD6), *range(0xF900, 0xFB00), *range(0x1D7CE, 0x1D800)]
-    table = {}
+    table = {code: chr(form) for code, form in _RADICALS.items()}
     for code in codes:
         form = unicodedata.normalize("NFKC", chr(code))
         if len(form) == 1 and form != chr(code):

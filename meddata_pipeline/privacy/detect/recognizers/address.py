@@ -22,7 +22,9 @@ _STEP = (
 _REGION = "(?:省|市|自治区|特别行政区|壮族自治区|回族自治区|维吾尔自治区)?"
 _FROM_PROVINCE = compiled(alternation(words("provinces")) + rf"{_REGION}(?:{_STEP}){{1,9}}")
 _FROM_CITY = compiled(alternation(words("cities")) + rf"(?:市|地区|州|县|盟)(?:{_STEP}){{0,9}}")
-_CITY_BARE = compiled(f"{alternation(words('place_before'))}({alternation(words('cities'))})")
+_CITY_BARE = compiled(
+    f"{alternation(words('place_before'))}((?:{alternation(words('provinces'))}省?)?{alternation(words('cities'))})"
+)
 _SIGN = r"[^\s,。;:()!?]"
 #: Up to a blank; behind it only what goes on with numbers and their units.
 _LABEL = compiled(

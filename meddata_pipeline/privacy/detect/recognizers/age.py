@@ -10,7 +10,9 @@ from meddata_pipeline.privacy.detect.types import Hit
 _NUMBER = r"(?:9[0-9]|1[0-3][0-9])"
 #: What must not stand before is asked behind two digits and behind three apart: in 100 the 1 stands before 00.
 _ALONE = r"(?:9[0-9](?<![0-9.≥>/]..)|1[0-3][0-9](?<![0-9.≥>/]...))"
-_CHINESE = compiled(r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...)) ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)")
+_CHINESE = compiled(
+    r"(?:9[0-9](?<![0-9.≥>]..)|1[0-3][0-9](?<![0-9.≥>]...)) ?[余多]? ?(?:周岁|岁|虚岁)(?!以上|及以上|或以上)"
+)
 _SPELLED = compiled(
     r"(?:九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?|百)"
     r"(?<!一百百)(?:余|多|有余)?(?:周岁|岁)(?!以上|及以上)"

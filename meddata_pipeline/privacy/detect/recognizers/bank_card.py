@@ -12,7 +12,8 @@ _GROUPED = (
     r"[0-9]{4}(?P<gap>[ \-])[0-9]{4}(?:(?P=gap)[0-9]{4}){1,2}(?:(?P=gap)[0-9]{1,4})?"
     r"|[0-9]{6}[ \-][0-9]{9,13}|[0-9]{4}[ \-][0-9]{6}[ \-][0-9]{5}"
 )
-_CARD = compiled(rf"(?:[2-6][0-9]{{12,18}}|{_GROUPED})(?![0-9])")
+_LONG = compiled(r"[2-6](?<![0-9].)(?:[ \-]?[0-9]){12}")
+_CARD = compiled(rf"(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])")
 #: JCB's older cards: fifteen digits that begin with 1800 or 2131.
 _JCB = compiled(r"(?:1800|2131)(?<![0-9].{4})(?:[ \-]?[0-9]){11}(?![0-9])")
 _LABEL = compiled(
@@ -45,14 +46,12 @@ class BankCardRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 with a right check digit, 0.85 by label."""
-        for match in (*_CARD.finditer(text), *_JCB.finditer(text)):
+        places = [_CARD.match(text, begin.start()) for begin in _LONG.finditer(text)]
+        for match in (*places, *_JCB.finditer(text)):
+            if match is None or not digit_bounded(text, match.start(), match.end()):
+                continue
             digits = digits_of(match.group())
-            if (
-                (digits[0] in "23456" or digits[:4] == "1800")
-                and 12 < len(digits) < 20
-                and luhn(digits)
-                and digit_bounded(text, match.start(), match.end())
-            ):
+            if 12 < len(digits) < 20 and luhn(digits):
                 yield Hit(match.start(), match.end(), "CREDIT_CARD", 0.95)
         for match in _LABEL.finditer(text):
             yield Hit(*match.span("value"), "CREDIT_CARD", 0.85)

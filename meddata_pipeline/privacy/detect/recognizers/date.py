@@ -5,6 +5,7 @@ A time of day that is attached to a date belongs to its span; the part of the da
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, digit_bounded
@@ -21,9 +22,10 @@ _DAYS_AND_TIME = rf"{_DAYS}{_TIME}(?:{_TO}{_DAY} ?[日号])?"
 _SHORT_DAY = rf"{_DAY}(?=[,。;、)\s]|$)"
 _CN = compiled(rf"[0-9](?<![0-9.].)(?:[0-9]{{3}}|[0-9]) ?年 ?{_MONTH} ?月(?: ?{_DAYS_AND_TIME}| ?{_SHORT_DAY})")
 _CN_MONTH = compiled(rf"[12](?<![0-9.].)[0-9]{{3}} ?年 ?{_MONTH} ?月(?: ?份|[上中下]旬|[初底末](?!诊))?(?! ?[0-9])")
-#: 20年5月 may be a duration; 于20年5月 and 20年5月份 are not.
+#: 20年5月 may be a duration; 于20年5月, 20年5月份 and 98年3月手术 are not.
 _CN_SHORT = compiled(
-    rf"[0-9](?<=[于自从在至到].)[0-9] ?年 ?{_MONTH} ?月(?![余多个])(?: ?份)?|[0-9]{{2}} ?年 ?{_MONTH} ?月 ?份"
+    rf"[0-9](?<=[于自从在至到].)[0-9] ?年 ?{_MONTH} ?月(?![余多个])(?: ?份)?"
+    rf"|[0-9]{{2}} ?年 ?{_MONTH} ?月(?: ?份|(?=[手因行起曾始出患生住入发做诊查在拔摔]))"
 )
 _CN_PART = compiled(rf"[0-9](?<![0-9.].)[0-9]? ?月 ?(?:份|{_DAYS_AND_TIME}|{_SHORT_DAY}|[上中下]旬|[初底末](?!诊))")
 _NUMERIC = compiled(
@@ -39,13 +41,13 @@ _SHORT_YEAR = compiled(
 )
 #: Without noughts a section's number looks like this too: recent years only.
 _SHORT_PLAIN = compiled(
-    rf"[12](?<![0-9./\-A-Za-z第].)(?:(?<=1)[5-9]|(?<=2)[0-9])([./\-]){_MONTH}\1{_DAY}(?![0-9./\-]|[a-zA-Z%×]|[章节条版])"
+    rf"[12789](?<![0-9./\-A-Za-z第].)(?:(?<=1)[5-9]|(?<=[2789])[0-9])([./\-]){_MONTH}\1{_DAY}(?![0-9./\-]|[a-zA-Z%×]|[章节条版])"
 )
 _PACKED = compiled(
     r"[12](?<![0-9A-Za-z.\-_].)(?:(?<=1)9|(?<=2)0)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
     r"(?:[0-2][0-9][0-5][0-9](?:[0-5][0-9])?)?(?![0-9A-Za-z])"
 )
-_DIGIT = "[一二三四五六七八九〇零○]"
+_DIGIT = "[一二三四五六七八九〇零○Oo0]"
 _TENS = "[一二三]?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|[一二三四五六七八九]"
 _SPELLED_MONTH = "(?:十[一二]|[一二三四五六七八九十])"
 _SPELLED_DAYS = rf"(?:(?:{_TENS})[日号]?{_TO})?(?:{_TENS})[日号]"
@@ -58,16 +60,14 @@ _SPELLED_PART = compiled(
     rf"|(?:十[一二]|[一二三四五六七八九十正冬腊])月(?:初[一二三四五六七八九十]|[一二]?十[一二三四五六七八九]?(?<!月十)|三十|廿[一二三四五六七八九])"
     r"(?![余多几来日号天次例人个分年月])"
 )
-_EVENT = r"(?:日期|时间|出生|生日|生于|复诊|复查|初诊|入院|出院|手术|拆线|就诊|预约|随访|上次|下次|末次|约至|改约)"
-_LABELLED = compiled(
-    rf"{_EVENT}(?:于|在|为|是|[: ]){{0,2}}({_MONTH}([\-/.]){_DAY})(?![0-9%./\-×]|[a-zA-Z]|[度颗级次分牙])"
+#: A month and a day in digits: a fraction, a ratio or a range unless something says that it is a date.
+_PART = compiled(rf"{_MONTH}([\-/.]){_DAY}(?![0-9%./\-×]|[a-zA-Z]|[度颗级次分牙处])")
+_EVENT_BEFORE = re.compile(
+    r"(?:日期|时间|出生|生日|生于|复诊|复查|初诊|入院|出院|手术|拆线|就诊|预约|随访|上次|下次|末次|约至|改约)"
+    r"[于在为是: ]{0,2}$"
 )
-_AT = compiled(
-    rf"(?:于|定于|自)(?<![位等高低大小介少多]于)({_MONTH}([\-/]){_DAY})(?![0-9%./\-×]|[a-zA-Z]|[度颗级次分牙处])"
-)
-_BEFORE_EVENT = compiled(
-    rf"{_MONTH}[/\-]{_DAY}(?=[日号]?(?:去|来诊|来院|复诊|复查|就诊|拆线|手术|入院|出院|取药|取报告|回访|随访))"
-)
+_ON_BEFORE = re.compile(r"(?:于(?<![位等高低大小介少多]于)|自)$")
+_EVENT_BEHIND = re.compile(r"[日号]?(?:去|来诊|来院|复诊|复查|就诊|拆线|手术|入院|出院|取药|取报告|回访|随访)")
 #: Noughts in front: 05/01 is no fraction.
 _PADDED = compiled(r"0(?<![0-9A-Za-z./\-:].)[1-9]/(?:3[01]|[12][0-9]|0[1-9])(?![0-9./\-:]|[a-zA-Z%])")
 _OF_MONTH = compiled(rf"(?:本月|上月|下月|当月|同月|次月|上个月|下个月) ?{_DAY} ?[日号]")
@@ -76,17 +76,15 @@ _OF_YEAR = compiled(
     r"(?:十[一二]|[一二三四五六七八九十正冬腊]|1[0-2]|0?[1-9]) ?月"
     r"(?: ?份|[上中下]旬|[初底末](?!诊))?(?!余|多)"
 )
+_WHOLE = ((_CN, 0.95), (_CN_MONTH, 0.9), (_CN_SHORT, 0.8))
 _CODES = ("LOINC ", "LOINC:", "loinc ", "loinc:", "LOINC")
-_WITH_MONTH = (
-    (_CN, 0.95),
-    (_CN_MONTH, 0.9),
-    (_CN_SHORT, 0.8),
-    (_CN_PART, 0.9),
-    (_SPELLED, 0.9),
-    (_SPELLED_PART, 0.85),
-    (_OF_MONTH, 0.8),
-    (_OF_YEAR, 0.8),
-)
+#: What stands before 月: from there on the patterns are tried. Few texts hold many of them.
+_HEAD = re.compile(r"(?:(?:[0-9]{4}|[0-9]{2}) ?年 ?)?[0-9]{1,2} ?$")
+_SPELLED_HEAD = re.compile(rf"(?:[一二]{_DIGIT}(?:{_DIGIT}{{2}})?年)?(?:十[一二]|[一二三四五六七八九十正冬腊])$")
+_LAST_NUMBER = re.compile("[0-9]{1,2} ?$")
+_LAST_NUMERAL = re.compile("(?:十[一二]|[一二三四五六七八九十正冬腊])$")
+#: What all dates in digits begin with.
+_DOTTED = compiled(r"[0-9]{1,4}(?= ?[\-/.] ?[0-9])")
 
 
 class DateRule(Rule):
@@ -98,28 +96,55 @@ class DateRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 for full dates, less for parts."""
-        if "月" in text:
-            for pattern, score in _WITH_MONTH:
-                for match in pattern.finditer(text):
-                    yield Hit(match.start(), match.end(), "DATE_TIME", score)
-        for match in _NUMERIC.finditer(text):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.95)
+        at = text.find("月")
+        while at >= 0:
+            yield from self._around_month(text, at)
+            at = text.find("月", at + 1)
         for match in _PACKED.finditer(text):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.75)
-        for match in _YEAR_MONTH.finditer(text):
-            # 1988-5 is the code of C-reactive protein too.
-            if not text.endswith(_CODES, 0, match.start()):
-                yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
-        for pattern in (_SHORT_YEAR, _SHORT_PLAIN):
-            for match in pattern.finditer(text):
-                yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
-        for pattern in (_LABELLED, _AT):
-            for match in pattern.finditer(text):
-                yield Hit(match.start(1), match.end(1), "DATE_TIME", 0.6)
-        if "/" in text or "-" in text:
-            for match in _BEFORE_EVENT.finditer(text):
-                if not match.start() or text[match.start() - 1] not in "0123456789./-:+牙":
-                    yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
-            for match in _PADDED.finditer(text):
+        for match in _DOTTED.finditer(text):
+            yield from self._dotted(text, match.start())
+
+    @staticmethod
+    def _around_month(text: str, at: int) -> Iterator[Hit]:
+        """Dates whose 月 stands at a place."""
+        for head, last, whole, part in (
+            (_HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
+            (_SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
+        ):
+            begin = head.search(text, max(0, at - 13), at)
+            if begin is None:
+                continue
+            for pattern, score in whole:
+                if match := pattern.match(text, begin.start()):
+                    yield Hit(match.start(), match.end(), "DATE_TIME", score)
+            month = last.search(text, begin.start(), at)
+            if month is not None and (match := part.match(text, month.start())):
+                yield Hit(match.start(), match.end(), "DATE_TIME", 0.85)
+        for pattern in (_OF_MONTH, _OF_YEAR):
+            for match in pattern.finditer(text, max(0, at - 7), at + 6):
+                yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)
+
+    @staticmethod
+    def _dotted(text: str, start: int) -> Iterator[Hit]:
+        """Dates that begin at a place with digits and a dash, a stroke or a point."""
+        if match := _NUMERIC.match(text, start):
+            yield Hit(match.start(), match.end(), "DATE_TIME", 0.95)
+            return
+        # 1988-5 is the code of C-reactive protein too.
+        if (match := _YEAR_MONTH.match(text, start)) and not text.endswith(_CODES, 0, start):
+            yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+        elif match := _SHORT_YEAR.match(text, start) or _SHORT_PLAIN.match(text, start):
+            yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
+        elif match := _PART.match(text, start):
+            before = text[max(0, start - 6) : start]
+            labelled = _EVENT_BEFORE.search(before) is not None
+            on = match.group(1) != "." and _ON_BEFORE.search(before) is not None
+            alone = not before or before[-1] not in "0123456789./-:+牙"
+            if (
+                (labelled or on)
+                or (alone and match.group(1) != "." and _EVENT_BEHIND.match(text, match.end()))
+                or (match.group(1) == "/" and _PADDED.match(text, start))
+            ):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)

@@ -10,7 +10,7 @@ from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
 _GAP = r"(?: ?[\-.] ?| {1,2}|\) ?)"
-_PLAIN = compiled(rf"[1(0](?<![0-9].)(?:(?<=[(0])1)?{_GAP}?[3-9](?:{_GAP}?[0-9]){{9}}(?![0-9])")
+_PLAIN = compiled(rf"[1(0](?<![0-9].)(?:(?<=1)|(?<!1)1){_GAP}?[3-9](?:{_GAP}?[0-9]){{9}}(?![0-9])")
 _PREFIX = compiled(
     r"(?:\+ ?86|0086(?<![0-9]0086)|\(\+?86\)|86(?<![0-9.]86))[ \-)(]{0,2}"
     rf"0?1{_GAP}?[3-9](?:{_GAP}?[0-9]){{9}}(?![0-9])"
@@ -24,6 +24,7 @@ _SPOKEN = compiled(
 _MISREAD = compiled(
     alternation(words("phone_labels")) + r"(?:号码?|为|是|[:.# ]){0,4}([1lI][3-9][0-9OoDQlI]{9})(?![0-9A-Za-z])"
 )
+_LETTER = re.compile("[lI][3-9][0-9]|[0-9][OoDQlI][0-9OoDQlI]")
 _ALMOST = compiled(r"1(?<![0-9A-Za-z.\-].)[3-9][0-9Oo]{9}(?![0-9A-Za-z])")
 _DATE_GOES_ON = re.compile(r" ?年|[/\-][0-9]{1,2}[/\-][0-9]")
 _GROUPS = re.compile("[0-9]+")
@@ -58,10 +59,10 @@ class MobileRule(Rule):
                 yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.7)
         for match in _SPOKEN.finditer(text):
             yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.9)
-        for match in _MISREAD.finditer(text):
-            if sum(c.isdigit() for c in match.group(1)) >= 6:
-                yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
-        if "O" in text or "o" in text:
+        if _LETTER.search(text):
+            for match in _MISREAD.finditer(text):
+                if sum(c.isdigit() for c in match.group(1)) >= 6:
+                    yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
             for match in _ALMOST.finditer(text):
                 if 9 <= sum(c.isdigit() for c in match.group()) <= 10:
                     yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.8)

@@ -9,7 +9,7 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
-_KIND = compiled(alternation(words("organization_kinds")))
+_KIND = compiled(alternation([*words("organization_kinds"), *words("clinic_kinds")]))
 _PLACE = compiled(alternation([*words("provinces"), *words("cities")]))
 #: A part of the body that is named: 省立医院口腔科, 某银行解放路支行.
 _BRANCH = re.compile(r"[\u3400-\u9fff]{0,6}?(?:口腔科|牙科|分院|院区|支行|分行|分店|校区|店)")
@@ -30,7 +30,18 @@ _WARD = compiled(
     rf"第?{_NUMBER}(?<![0-9].){_NUMBER}{{0,2}} ?号?{_UNIT}(?:{_NUMBER}{{1,3}}段?)?(?:加?[0-9]{{1,3}}号?床)?"
 )
 #: The department in front of a ward's number.
-_DEPARTMENT = re.compile(alternation(words("departments")) + "$")
+_DEPARTMENT = re.compile(f"(?:{alternation(words('departments'))}|[东南西北中]|[A-Z]{{2,5}})$")
+#: A numbered department is a ward: 心内三科. 口腔科 alone is clinical content.
+_UNIT_OF = compiled(
+    alternation(word.removesuffix("科") for word in words("departments") if len(word) < 5)
+    + "[一二三四五六七八九十]科(?!室)"
+)
+#: 上海九院, 市二院, 苏大附一院.
+_SHORT = compiled(
+    rf"(?:{alternation([*words('provinces'), *words('cities')])}市?"
+    r"|[市省县区](?<![^在于到去转往至从由,。;:\s].)|[\u3400-\u9fff]大附?)"
+    r"(?:附|第)?[一二三四五六七八九十]{1,2}院(?![长校系内外感前后区])"
+)
 #: Somebody's bed; not 床旁, not how many beds there are.
 _BED = compiled(r"[加0-9](?<![0-9.].)[0-9]{0,2}号?床(?=[,。:;\s患病产家新]|$)(?<!位床)")
 #: 县人民医院 names a hospital to everybody who knows the county.
@@ -49,7 +60,7 @@ class OrganizationRule(Rule):
         self._stop = characters("not_place")
         self._verbs = self._stop - {"科"}
         self._plain = word_set("organization_plain")
-        self._generic = word_set("organization_generic")
+        self._generic = word_set("organization_generic") | word_set("clinic_kinds")
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 with a place in the name, 0.6 without."""
@@ -91,6 +102,11 @@ class OrganizationRule(Rule):
             department = _DEPARTMENT.search(text, max(0, match.start() - 10), match.start())
             start = department.start() if department else match.start()
             yield Hit(start, match.end(), "ORGANIZATION", 0.6)
+        for match in _UNIT_OF.finditer(text):
+            yield Hit(match.start(), match.end(), "ORGANIZATION", 0.55)
+        if "院" in text:
+            for match in _SHORT.finditer(text):
+                yield Hit(match.start(), match.end(), "ORGANIZATION", 0.6)
         if "床" in text:
             for match in _BED.finditer(text):
                 yield Hit(match.start(), match.end(), "ORGANIZATION", 0.55)

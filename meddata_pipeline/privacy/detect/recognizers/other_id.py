@@ -13,7 +13,6 @@ _CODE = compiled(
 )
 #: Devices and what is implanted, by label.
 _DEVICE = compiled(
-    r"(?:设备|仪器|机器|器械|产品|起搏器|植入物|种植体|支架|假体|导管|机身|整机)?"
     r"(?:序列号|设备号|仪器号|机身号|设备编号|仪器编号|机器编号|出厂编号|唯一标识|UDI|S/N|SN|IMEI)(?:码|为|是|[:#() ])*"
     r"([A-Za-z0-9][A-Za-z0-9\-_/]{4,39})(?![A-Za-z0-9])"
 )
