@@ -1,4 +1,4 @@
-"""Rules as Presidio recognizers: each on its own, and all of them fused into one.
+"""Rules and models as Presidio recognizers: each rule on its own, all of them fused into one, and each model.
 
 What belongs here: the only classes of the project that inherit from Presidio's analyzer. The module imports Presidio
 and is itself imported inside functions only, because that import takes seconds.
@@ -13,6 +13,7 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 
 from meddata_pipeline.privacy.detect.fold import Folded, fold
+from meddata_pipeline.privacy.detect.models import NamesModel
 from meddata_pipeline.privacy.detect.recognizers import Rule
 from meddata_pipeline.privacy.detect.recognizers.base import features
 
@@ -84,6 +85,38 @@ class FusedRecognizer(EntityRecognizer):
                 for hit in rule.find(inside.text):
                     start, end = inside.original(hit.start, hit.end)
                     results.append(_result(hit.entity, base + start, base + end, hit.score, rule.name, self.id))
+        return results
+
+
+class ModelRecognizer(EntityRecognizer):
+    """A model as a Presidio recognizer; the texts of one call reach the model together.
+
+    Args:
+        model: the model.
+        language: the language under which it is registered.
+        folded: whether texts come folded already, as the detector has them.
+    """
+
+    def __init__(self, model: NamesModel, language: str, *, folded: bool = False) -> None:
+        self.model = model
+        self._folded = folded
+        super().__init__(supported_entities=list(model.entities), name=model.name, supported_language=language)
+
+    def load(self) -> None:
+        """Nothing here: a model loads itself at its first use."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+        """Presidio's interface; the source of a result is the model."""
+        parts = text.split(SEPARATOR)
+        insides = [Folded(part, None) if self._folded else fold(part) for part in parts]
+        results = []
+        base = 0
+        for part, inside, hits in zip(parts, insides, self.model.find_many([x.text for x in insides]), strict=True):
+            for hit in hits:
+                if hit.entity in entities:
+                    start, end = inside.original(hit.start, hit.end)
+                    results.append(_result(hit.entity, base + start, base + end, hit.score, self.model.name, self.id))
+            base += len(part) + 1
         return results
 
 

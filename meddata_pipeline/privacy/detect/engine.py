@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meddata_pipeline.privacy.detect.fold import Compact, fold
 from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
+from meddata_pipeline.privacy.detect.models import models
 from meddata_pipeline.privacy.detect.names import is_han
 from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
@@ -67,7 +68,7 @@ def build_analyzer(
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-    from meddata_pipeline.privacy.detect.adapter import FusedRecognizer, NoContext, RuleRecognizer
+    from meddata_pipeline.privacy.detect.adapter import FusedRecognizer, ModelRecognizer, NoContext, RuleRecognizer
 
     recognizers: list[Any] = []
     for lang in langs:
@@ -75,6 +76,7 @@ def build_analyzer(
         recognizers += (
             [FusedRecognizer(found, lang, folded=folded)] if fused else [RuleRecognizer(rule, lang) for rule in found]
         )
+        recognizers += [ModelRecognizer(model, lang, folded=folded) for model in models(lang)]
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=list(langs)),
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": lang, "model_name": "none"} for lang in langs]),
