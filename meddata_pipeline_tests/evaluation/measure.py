@@ -1,0 +1,48 @@
+"""Running the detector over notes and scoring what it finds.
+
+What belongs here: the one place of the kit that calls the product. What does not: notes, counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from meddata_pipeline.privacy.detect import Detector, Known
+from meddata_pipeline_tests.evaluation.notes import Note, Truth
+from meddata_pipeline_tests.evaluation.scoring import Scores, score
+from meddata_pipeline_tests.evaluation.style import Style, make_notes
+from meddata_pipeline_tests.evaluation.style_a import StyleA
+from meddata_pipeline_tests.evaluation.style_b import StyleB
+from meddata_pipeline_tests.evaluation.style_c import StyleC
+from meddata_pipeline_tests.evaluation.style_d import StyleD
+
+STYLES: dict[str, Style] = {style.name: style for style in (StyleA(), StyleB(), StyleC(), StyleD())}
+#: Authors on which rules may be developed; the errors of the others are not shown.
+OPEN = frozenset("AB")
+
+
+def predict(notes: Sequence[Note], *, known: bool = True) -> list[list[Truth]]:
+    """What the detector finds, with what is known of each note's patient and the roster of its hospital."""
+    found: list[list[Truth]] = []
+    for roster, group in groupby(notes, key=lambda note: note.roster):
+        some = list(group)
+        about = [Known.from_json(note.known) if known and note.known else None for note in some]
+        detector = Detector("zh", roster=roster if known else ())
+        for spans in detector.analyze([note.text for note in some], about):
+            found.append([Truth(s.start, s.end, s.entity) for s in spans])
+    return found
+
+
+def clinical(styles: str, count: int, seed: int = 1, *, known: bool = True) -> Scores:
+    """Scores of ``count`` notes of each of some authors, and half as many that name nobody."""
+    notes: list[Note] = []
+    for letter in styles:
+        notes += make_notes(STYLES[letter], count, seed)
+        notes += make_notes(STYLES[letter], (count + 1) // 2, seed, name_free=True)
+    return score(notes, predict(notes, known=known))
+
+
+def names_of(notes: Sequence[Note]) -> Scores:
+    """Scores of names only."""
+    return score(notes, [[s for s in spans if s.entity == "PERSON"] for spans in predict(notes)])
