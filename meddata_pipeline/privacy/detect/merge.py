@@ -19,6 +19,8 @@ from meddata_pipeline.privacy.detect.types import ENTITIES, Span
 
 #: Below this a name's end was not plain; the recognizers of names give 0.7 to 0.75 then.
 IN_DOUBT = 0.8
+#: The source of names on which the taggers agree (models/chinese.py).
+AGREED = "names-zh"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,12 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
 
 
 def _doubtful(span: Span, other: Span) -> bool:
-    """Whether a name's last character was taken in doubt, and what is known shows that the name ends before it."""
+    """Whether a name's last character was taken in doubt, and what is known shows that the name ends before it.
+
+    Where the taggers agree on a name, what a weaker rule takes beyond it is no part of it either.
+    """
+    if other.source == AGREED and other.entity == span.entity == "PERSON":
+        return span.score < other.score and span.source.startswith("name-")
     return (
         span.entity == other.entity == "PERSON"
         and span.start == other.start

@@ -14,57 +14,24 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
 
-from meddata_pipeline.core.errors import ConfigError
-from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token, digest_of, package_folder, recipes
+from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token, recipes
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import characters
 
-#: A sentence, or a piece of one where it is longer than what the taggers were trained on.
-_SENTENCE = re.compile("[^。！？!?；;\n]{1,120}[。！？!?；;\n]?")
+#: A clause, or a piece of one: taggers that read whole sentences found no more names, and took twice as long.
+_CLAUSE = re.compile("[^。！？!?；;\n，,]{1,120}[。！？!?；;\n，,]?")
+#: What makes a name that of a disease, sign or scale: 库欣综合征, 格林-巴利综合征, 墨菲征.
+_EPONYM = re.compile(
+    "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
+)
 _DOTS = "\u00b7-"
+#: Half-open ranges of a text.
+Spans = Sequence[tuple[int, int]]
 #: Clauses whose answer is kept: notes of one hospital repeat their sentences.
 _KEPT = 50_000
-
-
-class Lexicon(NamedTuple):
-    """Words with their kind, of the segmenter's own word list.
-
-    Attributes:
-        names: words that are names of persons there.
-        words: all others of two to six characters.
-        places: names of places among them.
-    """
-
-    names: frozenset[str]
-    words: frozenset[str]
-    places: frozenset[str]
-
-
-@cache
-def lexicon() -> Lexicon:
-    """The lexicon.
-
-    Raises:
-        ConfigError: its package is missing, or another version of it is installed.
-    """
-    recipe = recipes()["lexicon"]
-    path = package_folder(recipe["package"]) / recipe["file"]
-    if digest_of([path]) != recipe["sha256"]:
-        raise ConfigError(f"the word list of {recipe['package']} is not the one of version {recipe['version']}")
-    names: set[str] = set()
-    words: set[str] = set()
-    places: set[str] = set()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        word, _, kind = line.split(" ")
-        if not 2 <= len(word) <= 6:
-            continue
-        (names if kind.startswith("nr") else words).add(word)
-        if kind == "ns":
-            places.add(word)
-    return Lexicon(frozenset(names), frozenset(words), frozenset(places))
 
 
 class ChineseModel:
@@ -76,19 +43,32 @@ class ChineseModel:
     def __init__(self) -> None:
         self._answers: OrderedDict[str, tuple[Hit, ...]] = OrderedDict()
 
-    def find_many(self, texts: Sequence[str]) -> list[list[Hit]]:
-        """For each folded text the names that the taggers agree on."""
+    def find_many(self, texts: Sequence[str], covered: Sequence[Spans] | None = None) -> list[list[Hit]]:
+        """For each folded text the names that the taggers agree on.
+
+        Args:
+            texts: folded texts.
+            covered: for each text what is known to be a name or number already; there is no doubt about it, and the
+                taggers are not asked for its sake.
+        """
         places: dict[str, list[tuple[int, int]]] = {}
+        doubtful: dict[str, None] = {}
         for i, text in enumerate(texts):
-            for match in _SENTENCE.finditer(text):
-                places.setdefault(match.group(), []).append((i, match.start()))
-        answers: list[list[Hit]] = [[] for _ in texts]
-        doubtful = [s for s in places if s not in self._answers and _doubtful(s)]
+            clear = covered[i] if covered is not None else ()
+            for match in _CLAUSE.finditer(text):
+                clause, at = match.group(), match.start()
+                places.setdefault(clause, []).append((i, at))
+                if clause in self._answers or clause in doubtful:
+                    continue
+                inside = [(a - at, b - at) for a, b in clear if a < match.end() and at < b]
+                if _doubtful(clause, inside):
+                    doubtful[clause] = None
         if doubtful:
-            for sentence, hits in zip(doubtful, _judged(doubtful), strict=True):
-                self._answers[sentence] = hits
-        for sentence, where in places.items():
-            hits = self._answers.get(sentence, ())
+            asked = list(doubtful)
+            self._answers.update(zip(asked, _judged(asked), strict=True))
+        answers: list[list[Hit]] = [[] for _ in texts]
+        for clause, where in places.items():
+            hits = self._answers.get(clause, ())
             for i, at in where if hits else ():
                 answers[i] += [hit._replace(start=hit.start + at, end=hit.end + at) for hit in hits]
         while len(self._answers) > _KEPT:
@@ -104,30 +84,31 @@ def _taggers() -> tuple[Tagger, Tagger]:
     return Tagger("lac"), Tagger("small", rjieba.cut)
 
 
-def _doubtful(sentence: str) -> bool:
-    """Whether the segmenter sees anything in a sentence that could be a name."""
+def _doubtful(sentence: str, covered: Spans = ()) -> bool:
+    """Whether the segmenter sees anything in a clause that could be a name and is not covered."""
     import rjieba
 
-    if not any(is_han(c) for c in sentence):
+    if len(sentence) < 2 or not any(map(is_han, sentence)):
         return False
-    if "\u00b7" in sentence:
-        return True
     names = grammar()
     at = 0
     for word, kind in rjieba.tag(sentence):
-        if kind[:2] == "nr" and len(word) > 1 and not _ordinary(sentence, at, at + len(word)):
+        end = at + len(word)
+        if kind[:2] != "nr" or any(a < end and at < b for a, b in covered):
+            at = end
+            continue
+        if len(word) > 1 and not _ordinary(sentence, at, end) and not _EPONYM.match(sentence, end):
             return True
         # A surname on its own, with ideographs behind it that are no word: the segmenter did not know the name.
         if (
-            kind == "nr"
-            and len(word) == 1
+            len(word) == 1
             and word not in names.weak
             and is_han(sentence[at + 1 : at + 2] or " ")
             and sentence[at + 1] not in names.not_given
             and sentence[at : at + 2] not in names.not_names
         ):
             return True
-        at += len(word)
+        at = end
     return False
 
 
@@ -160,7 +141,7 @@ def _judged(sentences: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
             both = (start, end) in votes[0] and (start, end) in votes[1]
             only_second = (start, end) not in votes[0]
             score = _score(sentence[start:end], both, only_second, (start, end) in segmenter)
-            if score and not (_ordinary(sentence, start, end) and not both):
+            if score and not _EPONYM.match(sentence, end) and (both or not _ordinary(sentence, start, end)):
                 found.append(Hit(start, end, "PERSON", score))
         yield tuple(found)
 
@@ -174,7 +155,7 @@ def _score(word: str, both: bool, only_second: bool, segmenter: bool) -> float:
     if kind == "none":
         return 0.0
     if kind == "dotted":
-        return float(scores["both"] if both else scores["one_and_segmenter"])
+        return float(scores["dotted"] if both else scores["one_and_segmenter"])
     known = lexicon()
     if both:
         against = word in known.words and not (kind == "chinese" and len(word) > 2)
