@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token, recipes
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import characters
@@ -94,18 +94,20 @@ def _doubtful(sentence: str, covered: Spans = ()) -> bool:
     at = 0
     for word, kind in rjieba.tag(sentence):
         end = at + len(word)
-        if kind[:2] != "nr" or any(a < end and at < b for a, b in covered):
+        named = kind[:2] == "nr"
+        if not (named or len(word) == 1) or any(a < end and at < b for a, b in covered):
             at = end
             continue
-        if len(word) > 1 and not _ordinary(sentence, at, end) and not _EPONYM.match(sentence, end):
-            return True
-        # A surname on its own, with ideographs behind it that are no word: the segmenter did not know the name.
-        if (
-            len(word) == 1
+        if len(word) > 1:
+            if not _ordinary(sentence, at, end) and not _EPONYM.match(sentence, end):
+                return True
+        # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
+        elif (
+            (named or word in names.surnames)
             and word not in names.weak
-            and is_han(sentence[at + 1 : at + 2] or " ")
-            and sentence[at + 1] not in names.not_given
-            and sentence[at : at + 2] not in names.not_names
+            and is_han(sentence[end : end + 1] or " ")
+            and not _ordinary(sentence, at, end + 1)
+            and not ordinary_at(sentence, at)
         ):
             return True
         at = end
