@@ -185,7 +185,9 @@ def _join(spans: list[Span]) -> list[Span]:
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        if last is not None and last.end == span.start and last.entity == span.entity:
+        # Two names that the taggers tell apart are two: 李蕾张羽飞.
+        apart = last is not None and last.source == span.source == AGREED
+        if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source
             joined[-1] = Span(last.start, span.end, last.entity, keep.score, source)
