@@ -16,8 +16,9 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3,11) <= sys.version_info[:2] < (3,15) else "meddata needs Python 3.11 to 3.14; say make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: deploy/requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)/.run: deploy/requirements.txt deploy/requirements-sdist.txt pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --require-hashes --no-deps -r deploy/requirements.txt
+	$(BIN)/pip install -q --require-hashes --no-deps --no-build-isolation -r deploy/requirements-sdist.txt
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

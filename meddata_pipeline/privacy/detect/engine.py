@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
-from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, needles_of_name, own_needles
+from meddata_pipeline.privacy.detect.known import NOTHING, Roster, needles_of, needles_of_name, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
 from meddata_pipeline.privacy.detect.models import models
+from meddata_pipeline.privacy.detect.models.chinese import ChineseModel
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
@@ -39,6 +40,10 @@ PLACEHOLDER = re.compile(r"\[([A-Z]+(?:_[A-Z]+)*)_([0-9]+)\]")
 LOOSE_SCORE = 0.85
 #: A name may be seen only without blanks; its own grammar already says where it ends.
 LOOSE_NAME_SCORE = 0.7
+#: A finding of this score leaves no doubt for the names model.
+COVERED = 0.85
+#: The rule for names with a dot sees them surely, but not always where they end.
+DOTTED = "name-with-dot"
 _HAN = re.compile("[\u3400-\u9fff]")
 _REPEATABLE = frozenset(
     {
@@ -83,7 +88,9 @@ def build_analyzer(
         recognizers += (
             [FusedRecognizer(found, lang, folded=folded)] if fused else [RuleRecognizer(rule, lang) for rule in found]
         )
-        recognizers += [ModelRecognizer(model, lang, folded=folded) for model in models(lang)]
+        # The detector asks the Chinese model itself, once it knows what else was found.
+        if not (folded and lang == "zh"):
+            recognizers += [ModelRecognizer(model, lang, folded=folded) for model in models(lang)]
     return AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=list(langs)),
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": lang, "model_name": "none"} for lang in langs]),
@@ -122,6 +129,10 @@ class _Document:
         self.merged: Findings | None = None
 
 
+#: A text, what is known of its person, and the numbers of its record.
+_Key = tuple[str, Known | None, tuple[str, ...]]
+
+
 class Detector:
     """Finds identifiers in batches of texts.
 
@@ -146,6 +157,7 @@ class Detector:
         self._engine = build_analyzer(LANGUAGES if lang == "auto" else (lang,), id_patterns, folded=True)
         # The no-op engine's answer is the same for every text.
         self._artifacts = {x: self._engine.nlp_engine.process_text("", x) for x in self._engine.supported_languages}
+        self._model = ChineseModel() if lang != "en" else None
         self._roster = Roster(roster)
         self._needles = lru_cache(maxsize=20_000)(needles_of)
 
@@ -189,22 +201,40 @@ class Detector:
         self, texts: Sequence[str], known: Sequence[Known | None] | None, numbers: Sequence[Sequence[str]] | None
     ) -> list[Findings]:
         documents = self._documents(texts)
-        answers: dict[tuple[str, Known | None, tuple[str, ...]], Findings] = {}
-        result: list[Findings] = []
+        keys: list[_Key] = []
+        hits: dict[_Key, list[Span]] = {}
         for i, text in enumerate(texts):
-            document = documents[text]
             about = known[i] if known is not None else None
-            own = tuple(numbers[i]) if numbers is not None else ()
-            if about is None and not own:
-                result.append(self._plain(document))
-                continue
-            key = (text, about, own)
-            answer = answers.get(key)
-            if answer is None:
-                needles = self._needles(about) if about is not None else NOTHING
-                answer = answers[key] = self._about(document, needles, own)
-            result.append(answer)
-        return result
+            key = (text, about, tuple(numbers[i]) if numbers is not None else ())
+            keys.append(key)
+            if key not in hits:
+                hits[key] = self._known_hits(documents[text], key[1], key[2])
+        self._ask_model(documents, hits)
+        answers: dict[_Key, Findings] = {}
+        for key in hits:
+            document = documents[key[0]]
+            answers[key] = self._finish(document, [*document.found, *hits[key]]) if hits[key] else self._plain(document)
+        return [answers[key] for key in keys]
+
+    def _ask_model(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> None:
+        """Ask the names model about what rules, roster and what is known leave in doubt."""
+        if self._model is None:
+            return
+        clear: dict[str, list[Span]] = {}
+        for key, found in hits.items():
+            # A text that stands in the rows of several people is asked about as a whole.
+            clear[key[0]] = list(found) if key[0] not in clear else []
+        asked = [d for d in documents.values() if self._language(d.text) == "zh" and d.folded.text.strip()]
+        covered = [
+            [(s.start, s.end) for s in (*d.found, *clear[d.text]) if s.score >= COVERED and s.source != DOTTED]
+            if d.folded.offsets is None
+            else []
+            for d in asked
+        ]
+        texts = [d.folded.text for d in asked]
+        for document, names in zip(asked, self._model.find_many(texts, covered), strict=True):
+            found = [self._original(document, Span(*hit, self._model.name)) for hit in names]
+            document.found += _without_placeholders(document.text, found)
 
     def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
         """Run Presidio and the roster over the distinct texts."""
@@ -268,15 +298,13 @@ class Detector:
             document.merged = self._finish(document, document.found)
         return document.merged
 
-    def _about(self, document: _Document, needles: Needles, own: Sequence[str]) -> Findings:
-        """The findings of a text, with what is known of its person and the numbers of its record."""
+    def _known_hits(self, document: _Document, about: Known | None, own: Sequence[str]) -> list[Span]:
+        """Where a text holds what is known of its person, and the numbers of its record."""
+        needles = self._needles(about) if about is not None else NOTHING
         found = [*needles.find(document.folded.text, document.compact)]
         if own:
             found += own_needles(own).find(document.folded.text, document.compact)
-        hits = [self._original(document, span) for span in found]
-        if not hits:
-            return self._plain(document)
-        return self._finish(document, [*document.found, *_without_placeholders(document.text, hits)])
+        return _without_placeholders(document.text, [self._original(document, span) for span in found])
 
     def _finish(self, document: _Document, found: list[Span]) -> Findings:
         """Merge, after looking for every found name and number in the rest of the text."""

@@ -19,6 +19,8 @@ from meddata_pipeline.privacy.detect.types import ENTITIES, Span
 
 #: Below this a name's end was not plain; the recognizers of names give 0.7 to 0.75 then.
 IN_DOUBT = 0.8
+#: The source of names on which the taggers agree (models/chinese.py).
+AGREED = "names-zh"
 
 #: From here on a body's name holds a known place.
 NAMED_BODY = 0.75
@@ -186,7 +188,12 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
 
 
 def _doubtful(span: Span, other: Span) -> bool:
-    """Whether a name's last character was taken in doubt, and what is known shows that the name ends before it."""
+    """Whether a name's last character was taken in doubt, and what is known shows that the name ends before it.
+
+    Where the taggers agree on a name, what a weaker rule takes beyond it is no part of it either.
+    """
+    if other.source == AGREED and other.entity == span.entity == "PERSON":
+        return span.score < other.score and span.source.startswith("name-")
     return (
         span.entity == other.entity == "PERSON"
         and span.start == other.start
@@ -201,7 +208,9 @@ def _join(spans: list[Span]) -> list[Span]:
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        if last is not None and last.end == span.start and last.entity == span.entity:
+        # Two names that the taggers tell apart are two: 李蕾张羽飞.
+        apart = last is not None and last.source == span.source == AGREED
+        if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source
             joined[-1] = Span(last.start, span.end, last.entity, keep.score, source)

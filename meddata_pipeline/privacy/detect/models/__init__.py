@@ -33,6 +33,10 @@ def models(lang: str) -> list[NamesModel]:
     Args:
         lang: ``zh`` or ``en``.
     """
-    from meddata_pipeline.privacy.detect.models.english import EnglishModel
+    if lang == "en":
+        from meddata_pipeline.privacy.detect.models.english import EnglishModel
 
-    return [EnglishModel()] if lang == "en" else []
+        return [EnglishModel()]
+    from meddata_pipeline.privacy.detect.models.chinese import ChineseModel
+
+    return [ChineseModel()]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, digit_bounded
+from meddata_pipeline.privacy.detect.sweep import part
 from meddata_pipeline.privacy.detect.types import Hit
 
 _CLOCK = r"[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?(?![0-9])(?:Z|\+08:?00)?"
@@ -109,42 +110,44 @@ class DateRule(Rule):
     @staticmethod
     def _around_month(text: str, at: int) -> Iterator[Hit]:
         """Dates whose 月 stands at a place."""
-        for head, last, whole, part in (
+        first, end = part(text, at)
+        for head, last, whole, rest in (
             (_HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
             (_SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
         ):
-            begin = head.search(text, max(0, at - 13), at)
+            begin = head.search(text, max(first, at - 13), at)
             if begin is None:
                 continue
             for pattern, score in whole:
-                if match := pattern.match(text, begin.start()):
+                if match := pattern.match(text, begin.start(), end):
                     yield Hit(match.start(), match.end(), "DATE_TIME", score)
             month = last.search(text, begin.start(), at)
-            if month is not None and (match := part.match(text, month.start())):
+            if month is not None and (match := rest.match(text, month.start(), end)):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.85)
         for pattern in (_OF_MONTH, _OF_YEAR):
-            for match in pattern.finditer(text, max(0, at - 7), at + 6):
+            for match in pattern.plain.finditer(text, max(first, at - 7), min(end, at + 6)):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)
 
     @staticmethod
     def _dotted(text: str, start: int) -> Iterator[Hit]:
         """Dates that begin at a place with digits and a dash, a stroke or a point."""
-        if match := _NUMERIC.match(text, start):
+        first, end = part(text, start)
+        if match := _NUMERIC.match(text, start, end):
             yield Hit(match.start(), match.end(), "DATE_TIME", 0.95)
             return
         # 1988-5 is the code of C-reactive protein too.
-        if (match := _YEAR_MONTH.match(text, start)) and not text.endswith(_CODES, 0, start):
+        if (match := _YEAR_MONTH.match(text, start, end)) and not text.endswith(_CODES, 0, start):
             yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
-        elif match := _SHORT_YEAR.match(text, start) or _SHORT_PLAIN.match(text, start):
+        elif match := _SHORT_YEAR.match(text, start, end) or _SHORT_PLAIN.match(text, start, end):
             yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
-        elif match := _PART.match(text, start):
-            before = text[max(0, start - 6) : start]
+        elif match := _PART.match(text, start, end):
+            before = text[max(first, start - 6) : start]
             labelled = _EVENT_BEFORE.search(before) is not None
             on = match.group(1) != "." and _ON_BEFORE.search(before) is not None
             alone = not before or before[-1] not in "0123456789./-:+牙"
             if (
                 (labelled or on)
-                or (alone and match.group(1) != "." and _EVENT_BEHIND.match(text, match.end()))
-                or (match.group(1) == "/" and _PADDED.match(text, start))
+                or (alone and match.group(1) != "." and _EVENT_BEHIND.match(text, match.end(), end))
+                or (match.group(1) == "/" and _PADDED.match(text, start, end))
             ):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule
@@ -51,16 +52,28 @@ class MinorityNameRule(Rule):
         for match in _BEFORE.finditer(text, start, dot):
             if match.end() < dot:
                 start = match.end()
-        return start
+        letters = _letters()
+        run = dot
+        while run > start and (text[run - 1] in letters or (dot > run > start + 1 and text[run - 2] in letters)):
+            run -= 1
+        return run if dot - run > 1 else start
 
     @staticmethod
     def _end(text: str, start: int) -> int:
         names = grammar()
-        letters = characters("transliteration")
+        letters = _letters()
         end = start
         while end < len(text) and end - start < _LONGEST and is_han(text[end]):
-            # A character of transliterations goes on with the name, even where it could begin another word.
-            if text[end] not in letters and end > start and names.ends(text, end):
-                break
+            # A character of transliterations goes on with the name, even where it could begin another word; any other
+            # one only between two of them.
+            if text[end] not in letters and end > start:
+                between = text[end + 1 : end + 2]
+                if names.ends(text, end) or (end > start + 1 and (not between or between not in letters)):
+                    break
             end += 1
         return end
+
+
+@cache
+def _letters() -> frozenset[str]:
+    return frozenset(characters("transliteration")) | frozenset(characters("foreign_names"))

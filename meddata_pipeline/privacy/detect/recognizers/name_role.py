@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
@@ -54,7 +55,12 @@ class NameRoleRule(Rule):
             led = names.name_at(text, match.end())
             # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
-            if led is not None and led.certain and (text[start] not in names.weak or led.end - start > 2):
+            if (
+                led is not None
+                and led.certain
+                and (text[start] not in names.weak or led.end - start > 2)
+                and not ordinary_at(text, start)
+            ):
                 yield Hit(start, led.end, "PERSON", 0.8)
 
     def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
@@ -62,7 +68,7 @@ class NameRoleRule(Rule):
         names = grammar()
         while True:
             found = names.name_at(text, i)
-            if found is None:
+            if found is None or (not found.certain and text[i : i + 2] in lexicon().words):
                 return
             yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
             if not found.certain:
