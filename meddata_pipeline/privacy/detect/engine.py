@@ -14,12 +14,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold
-from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, own_needles
+from meddata_pipeline.privacy.detect.known import NOTHING, Needles, Roster, needles_of, needles_of_name, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
-from meddata_pipeline.privacy.detect.names import is_han
+from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
 from meddata_pipeline.privacy.detect.types import Known, Span
+from meddata_pipeline.privacy.detect.variants import words_against
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
@@ -257,7 +258,7 @@ class Detector:
         if not found:
             return Findings([], [])
         merged = merge(document.text, found, self._rules)
-        repeats = self.repeats(document.text, merged)
+        repeats = self.repeats(document.text, merged, document)
         if repeats:
             merged = merge(document.text, [*found, *repeats], self._rules)
         for _ in range(SECOND_LOOKS):
@@ -290,8 +291,14 @@ class Detector:
     def _language(self, text: str) -> str:
         return self.lang if self.lang != "auto" else language_of(text)
 
-    def repeats(self, text: str, spans: Sequence[Span]) -> list[Span]:
-        """Where else a text holds a name or number that was found in it once."""
+    def repeats(self, text: str, spans: Sequence[Span], document: _Document | None = None) -> list[Span]:
+        """Where else a text holds a name or number that was found in it once, and a full name in its variants.
+
+        Args:
+            text: the text.
+            spans: what was found in it.
+            document: the text in its folded form, where it is at hand.
+        """
         surfaces: dict[str, str] = {}
         for span in spans:
             if span.entity in _REPEATABLE:
@@ -308,17 +315,45 @@ class Detector:
                         # The third character was taken in doubt: the name may have two.
                         surfaces.setdefault(surface[:2], span.entity)
         covered = [(span.start, span.end) for span in spans]
-        repeats: list[Span] = []
+        repeats = self._variants(document or _Document(text), spans)
         for surface, entity in surfaces.items():
+            short_name = entity == "PERSON" and len(surface) == 2
             at = text.find(surface)
             while at >= 0:
                 end = at + len(surface)
-                if not any(start <= at and end <= stop for start, stop in covered) and (
-                    is_han(surface[0]) or _alone(text, at, end)
+                if (
+                    not any(start <= at and end <= stop for start, stop in covered)
+                    and (is_han(surface[0]) or _alone(text, at, end))
+                    and not (short_name and words_against(text, at, end) == 2)
                 ):
                     repeats.append(Span(at, end, entity, self._rules.repeat_score, "repeat"))
                 at = text.find(surface, at + 1)
         return _without_placeholders(text, repeats) if repeats else repeats
+
+    def _variants(self, document: _Document, spans: Sequence[Span]) -> list[Span]:
+        """Variants of the full names that were found with certainty: 张主任 and 老张 where 张伟 stands elsewhere.
+
+        What is known of the patient has been looked for with its variants already.
+        """
+        names = {
+            document.text[span.start : span.end]
+            for span in spans
+            if span.entity == "PERSON"
+            and span.score >= IN_DOUBT
+            and 2 <= span.end - span.start <= 4
+            and not span.source.startswith("known/")
+            and grammar().surname_length(document.text, span.start)
+        }
+        found = [
+            self._original(document, hit)
+            for name in sorted(names)
+            for hit in needles_of_name(name).find(document.folded.text, document.compact)
+        ]
+        return [
+            hit._replace(score=self._rules.repeat_score)
+            for hit in found
+            if not any(span.start < hit.end and hit.start < span.end for span in spans)
+        ]
 
 
 def _touched(text: str, span: Span) -> bool:

@@ -1,45 +1,48 @@
 """What is known beforehand: the patient's own identifiers and the staff roster, matched with their near variants.
 
-What belongs here: variants and matching. What does not: where the values come from (privacy/identities.py).
+What belongs here: what is looked for, and the search. What does not: how a name may be spelt (variants.py), where the
+values come from (privacy/identities.py).
 
-The roster is one list for all texts of a hospital and is matched by an Aho-Corasick automaton. A patient has a dozen
-values that concern a few short texts: for those a plain substring search is faster than building an automaton.
+The roster is one list for all texts of a hospital and is matched by an Aho-Corasick automaton. A patient has some forty
+values that concern a few short texts: for those a plain substring search is faster than building an automaton. What is
+not a fixed string is looked for in the text first and compared then: masked numbers (138****5678), last digits behind a
+label (尾号5678), dates (80.5.1).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
+from meddata_pipeline.privacy.detect import variants
 from meddata_pipeline.privacy.detect.fold import Compact, compact_value
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Known, Span
+from meddata_pipeline.privacy.detect.variants import ALONE, ANYWHERE
 from meddata_pipeline.privacy.detect.words import words
 
-_COURTESY = (
-    "先生",
-    "女士",
-    "小姐",
-    "阿姨",
-    "叔叔",
-    "老师",
-    "师傅",
-    "同志",
-    "大爷",
-    "大妈",
-    "奶奶",
-    "爷爷",
-    "太太",
-    "老太",
-    "老伯",
-    "大姐",
-    "大哥",
-)
 _SPLIT = re.compile(r"(?<=[省市区县镇乡村路街巷弄号栋幢座楼室户])|(?<=街道)|(?<=单元)|(?<=小区)|(?<=大道)")
 _DIGIT = re.compile("[0-9]")
 _SEPARATORS = re.compile(r"[\u00b7.,、/&+\s^]+")
+#: Known: the parts of an address that name a place by themselves.
+_PLACE = re.compile(r"[路街巷弄村苑园里庄]$|大道$|胡同$|小区$|公寓$|新村$|家园$|花园$|花苑$")
+_ROOM = re.compile(r"(?:号楼|号院|支弄|单元|[号弄栋幢座楼层室户房#,.]|(?<=[0-9])[a-z](?![a-z])|[0-9]{1,4}(?![0-9]))*")
+_TAIL = re.compile(
+    r"(?:尾号|尾数|末尾|[后末][4四5五6六](?:位|码)|最后[4四5五6六](?:位|码)|lastfour|last4)(?:数字|digits?)?(?:号码?)?[为是:(]*([0-9]{3,5}[0-9x])(?![0-9])"
+)
+_TAIL_WORDS = ("尾号", "尾数", "末尾", "结尾", "四位", "4位", "六位", "6位", "五位", "5位", "四码", "last")
+_MASKS = ("**", "××", "○○", "●●", "xxx")
+_TAIL_BEHIND = re.compile(r"([0-9]{3,5}[0-9x])(?<![0-9]{7})(?:结尾|为尾号)")
+_MASKED = re.compile(r"(?<![0-9*])([0-9]{0,14})([*×○●]{2,}|x{3,})([0-9]{0,8}x?)(?![0-9*])")
+_DATE = re.compile(
+    r"(?<![0-9])(?<![0-9]\.)((?:19|20)?[0-9]{2}) ?[年./\-] ?(0?[1-9]|1[0-2]) ?[月./\-] ?"
+    r"(0?[1-9]|[12][0-9]|3[01])(?![0-9])日?"
+    r"|(?<![0-9])((?:19|20)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9])"
+)
+_DATE_TURNED = re.compile(r"(?<![0-9.])([0-3]?[0-9])[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])")
+_HAN_DIGITS = "〇一二三四五六七八九"
 
 
 class Needle(NamedTuple):
@@ -50,57 +53,78 @@ class Needle(NamedTuple):
         entity: what it is.
         source: where it is known from.
         keep: how many characters of it are the identifier (李先生: 1); what is behind is context.
-        bounded: whether it counts as a token of its own only (numbers, Latin letters).
+        when: the condition under which it counts (variants.py).
+        last: of a surname, the last character of the whole name.
     """
 
     value: str
     entity: str
     source: str
     keep: int
-    bounded: bool
+    when: str = ANYWHERE
+    last: str = ""
 
 
 def _han_name(name: str) -> bool:
     return bool(name) and all(is_han(c) or c == "\u00b7" for c in name)
 
 
-def name_needles(name: str, source: str, *, courtesy: bool = True) -> Iterator[Needle]:
+def name_needles(name: str, source: str, *, staff: bool = False) -> Iterator[Needle]:
     """The variants of one name.
 
     Args:
         name: a name in Chinese or Latin letters.
         source: what the spans will carry.
-        courtesy: whether a rare surname with 先生, 女士, 某 and the like is looked for too.
+        staff: whether it is of the roster. A staff member's surname and given name count before a title only, and the
+            surname only where the rules for names in general would not take it.
     """
     plain = compact_value(name)
     if len(plain) < 2:
         return
     if _han_name(plain):
-        yield Needle(plain, "PERSON", source, len(plain), False)
-        parts = [part for part in re.split("[\u00b7•・]", name.strip()) if len(part) >= 2]
-        if len(parts) > 1:
-            for part in parts:
-                yield Needle(compact_value(part), "PERSON", source, len(part), False)
-        # 李先生 and 李某 are found by rules of their own where the surname is a listed one.
-        if courtesy and len(plain) <= 4 and not grammar().surname_length(plain, 0):
-            surname = plain[:1]
-            for word in _COURTESY:
-                yield Needle(surname + word, "PERSON", source, len(surname), False)
-            yield Needle(surname + "某", "PERSON", source, len(surname) + 1, False)
-            yield Needle(surname + "某某", "PERSON", source, len(surname) + 2, False)
+        yield from _han_needles(name, plain, source, staff)
         return
-    yield Needle(plain, "PERSON", source, len(plain), True)
+    yield Needle(plain, "PERSON", source, len(plain), ALONE)
     parts = [part for part in _SEPARATORS.split(name.strip()) if part]
     if len(parts) > 1:
         turned = compact_value("".join([parts[-1], *parts[:-1]]))
-        yield Needle(turned, "PERSON", source, len(turned), True)
+        yield Needle(turned, "PERSON", source, len(turned), ALONE)
         comma = compact_value(parts[-1] + "," + "".join(parts[:-1]))
-        yield Needle(comma, "PERSON", source, len(comma), True)
+        yield Needle(comma, "PERSON", source, len(comma), ALONE)
         short = compact_value(parts[0] + parts[-1])
-        yield Needle(short, "PERSON", source, len(short), True)
+        yield Needle(short, "PERSON", source, len(short), ALONE)
         for part in parts:
             if len(part) >= 3:
-                yield Needle(compact_value(part), "PERSON", source, len(part), True)
+                yield Needle(compact_value(part), "PERSON", source, len(part), ALONE)
+
+
+def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Needle]:
+    short = len(plain) == 2
+    whole = (variants.STAFF_NAME if staff else variants.NAME) if short else ANYWHERE
+    yield Needle(plain, "PERSON", source, len(plain), whole)
+    pieces = [piece for piece in re.split("[\u00b7•・]", name.strip()) if len(piece) >= 2]
+    if len(pieces) > 1:
+        # 阿依古丽·买买提: no surname, no pinyin that anybody would write.
+        for piece in pieces:
+            yield Needle(compact_value(piece), "PERSON", source, len(piece))
+        return
+    if len(plain) > 4:
+        return
+    surname, given = variants.parts_of(plain)
+    names = grammar()
+    if not staff:
+        yield Needle(surname, "PERSON", source, len(surname), variants.SURNAME, plain[-1])
+    elif not names.surname_length(surname, 0) or surname in names.weak:
+        yield Needle(surname, "PERSON", source, len(surname), variants.STAFF_SURNAME)
+    if len(given) == 2:
+        yield Needle(given, "PERSON", source, 2, variants.STAFF_GIVEN if staff else variants.GIVEN)
+    if staff:
+        for form, when in variants.latin_forms(plain):
+            if when in (variants.PINYIN, ALONE) and len(form) >= 5:
+                yield Needle(form, "PERSON", source, len(form), variants.STAFF_PINYIN)
+    else:
+        # The spellings in Latin letters are worked out when the surname's is in a text: in most it is not.
+        yield Needle(plain, "PERSON", source, len(plain), variants.LATIN)
 
 
 def _number_needles(value: str, entity: str, source: str, least: int) -> Iterator[Needle]:
@@ -108,28 +132,55 @@ def _number_needles(value: str, entity: str, source: str, least: int) -> Iterato
     if len(plain) < least:
         return
     # A long number inside a longer run is still that number with something stuck to it; a short one is chance.
-    yield Needle(plain, entity, source, len(plain), len(plain) < 8)
+    yield Needle(plain, entity, source, len(plain), ALONE if len(plain) < 8 else ANYWHERE)
     stripped = plain.lstrip("0")
     if stripped != plain and len(stripped) >= max(least, 5):
-        yield Needle(stripped, entity, source, len(stripped), True)
+        yield Needle(stripped, entity, source, len(stripped), ALONE)
+    digits = plain.lstrip("abcdefghijklmnopqrstuvwxyz")
+    if digits != plain and digits.isdigit() and len(digits) >= 6:
+        yield Needle(digits, entity, source, len(digits), ALONE)
+
+
+def _resident_needles(value: str, source: str) -> Iterator[Needle]:
+    yield from _number_needles(value, "CN_RESIDENT_ID", source, 8)
+    plain = compact_value(value)
+    if len(plain) == 18:
+        # The old form of fifteen digits has neither the century nor the check digit.
+        old = plain[:6] + plain[8:17]
+        yield Needle(old, "CN_RESIDENT_ID", source, len(old), ALONE)
+
+
+def _phone_digits(value: str) -> str:
+    digits = re.sub(r"[^0-9]", "", compact_value(value))
+    if digits.startswith("0086"):
+        return digits[4:]
+    return digits[2:] if digits.startswith("86") and len(digits) == 13 else digits
 
 
 def _phone_needles(value: str, source: str) -> Iterator[Needle]:
-    digits = re.sub(r"[^0-9]", "", compact_value(value))
-    if digits.startswith("0086"):
-        digits = digits[4:]
-    elif digits.startswith("86") and len(digits) == 13:
-        digits = digits[2:]
+    digits = _phone_digits(value)
     if len(digits) < 7:
         return
-    yield Needle(digits, "PHONE_NUMBER", source, len(digits), False)
+
+    def needle(spelled: str, when: str = ANYWHERE) -> Needle:
+        return Needle(spelled, "PHONE_NUMBER", source, len(spelled), when)
+
+    yield needle(digits)
+    local = digits
     if digits.startswith("0") and len(digits) >= 10:
         # Without the area code: three digits for the largest cities, four elsewhere.
         local = digits[3:] if digits[1] in "12" else digits[4:]
         if len(local) >= 7:
-            yield Needle(local, "PHONE_NUMBER", source, len(local), True)
-        spelled = f"({digits[: len(digits) - len(local)]}){local}"
-        yield Needle(spelled, "PHONE_NUMBER", source, len(spelled), False)
+            yield needle(local, ALONE)
+        area = digits[: len(digits) - len(local)]
+        for spelled in (f"({area}){local}", f"{area}.{local}", f"{area}/{local}"):
+            yield needle(spelled)
+        yield needle(f"{local[:-4]}.{local[-4:]}", ALONE)
+    elif len(digits) == 11:
+        # Blanks and dashes are not in compact texts; dots are.
+        for first, second in ((3, 7), (3, 6), (4, 8), (4, 7), (3, 8), (2, 5)):
+            yield needle(f"{digits[:first]}.{digits[first:second]}.{digits[second:]}")
+        yield needle(f"({digits[:3]}){digits[3:]}")
 
 
 def address_steps(address: str) -> tuple[str, ...]:
@@ -141,7 +192,8 @@ def address_steps(address: str) -> tuple[str, ...]:
 def _address_runs(steps: Sequence[str], text: str) -> Iterator[str]:
     """The longest runs of an address's steps that a text holds, from any step on.
 
-    A run counts when it says more than a city: two steps or more, or one with a number, or the whole address.
+    A run counts when it says more than a city: two steps or more, or one with a number, or a street or an estate of
+    three characters or more, or the whole address.
     """
     end_of_last = 0
     for i, step in enumerate(steps):
@@ -151,17 +203,33 @@ def _address_runs(steps: Sequence[str], text: str) -> Iterator[str]:
             value = "".join(steps[i:j])
             numbered = _DIGIT.search(value) is not None
             enough = len(value) >= (5 if numbered else 4) and (j - i > 1 or numbered or len(steps) == 1)
-            if enough and value in text:
+            if (enough or (len(value) >= 3 and _PLACE.search(value))) and value in text:
                 yield value
                 end_of_last = j
                 break
+
+
+def _anchors(steps: Sequence[str]) -> Iterator[str]:
+    """Street or estate with its number, without the word behind the number: 文三路90 for 文三路90号2幢301室.
+
+    What stands behind an anchor (2栋, 2号楼, -2-301) is read on from there.
+    """
+    for i, step in enumerate(steps):
+        inside = re.match(r"(\D{2,})([0-9]+)", step)
+        if inside is not None:
+            yield inside.group()
+        elif i + 1 < len(steps) and not _DIGIT.search(step) and len(step) >= 2:
+            number = re.match("[0-9]+", steps[i + 1])
+            if number is not None:
+                yield step + number.group()
 
 
 def _other_needles(value: str, source: str) -> Iterator[Needle]:
     plain = compact_value(value)
     if len(plain) >= 3:
         entity = "EMAIL_ADDRESS" if "@" in plain else "OTHER_ID"
-        yield Needle(plain, entity, source, len(plain), plain.isascii() and len(plain) < 8)
+        alone = plain.isascii() and len(plain) < 8
+        yield Needle(plain, entity, source, len(plain), ALONE if alone else ANYWHERE)
 
 
 @cache
@@ -188,23 +256,106 @@ def _unsafe_words() -> frozenset[str]:
     )
 
 
+class Number(NamedTuple):
+    """A known number of which a text may hold a part: its last digits, or all but a masked middle."""
+
+    digits: str
+    entity: str
+    source: str
+
+
+class Birth(NamedTuple):
+    """A date of birth."""
+
+    year: int
+    month: int
+    day: int
+
+
+def birth_of(resident_id: str) -> Birth | None:
+    """The date of birth that a resident identity number holds, or None."""
+    plain = compact_value(resident_id)
+    digits = plain[6:14] if len(plain) == 18 else "19" + plain[6:12] if len(plain) == 15 else ""
+    if len(digits) != 8 or not digits.isdigit():
+        return None
+    birth = Birth(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    return birth if 1 <= birth.month <= 12 and 1 <= birth.day <= 31 else None
+
+
+def _birth_needles(birth: Birth) -> Iterator[Needle]:
+    """The date in Chinese numerals; what is written in digits is compared (``_dates``)."""
+    year = "".join(_HAN_DIGITS[int(c)] for c in str(birth.year))
+    rest = f"年{_han_number(birth.month)}月{_han_number(birth.day)}日"
+    for spelled in sorted({year, year.replace("〇", "零"), year.replace("〇", "○")}):
+        value = spelled + rest
+        yield Needle(value, "DATE_TIME", "known/birth-date", len(value))
+
+
+def _han_number(number: int) -> str:
+    tens, ones = divmod(number, 10)
+    ten = "" if tens == 0 else "十" if tens == 1 else _HAN_DIGITS[tens] + "十"
+    return ten + (_HAN_DIGITS[ones] if ones else "")
+
+
+class _Latin(NamedTuple):
+    """A Chinese name that is looked for in Latin letters."""
+
+    name: str
+    source: str
+    surnames: tuple[str, ...]
+
+    def find(self, folded: str, compact: Compact) -> Iterator[Span]:
+        text = variants.without_tones(compact.text)
+        if not _holds_any(text, self.surnames) and not variants.holds_initials(text):
+            return
+        for form, when in variants.latin_forms(self.name):
+            if form in text:
+                yield from _occurrences(Needle(form, "PERSON", self.source, len(form), when), folded, compact, text)
+
+
+class _Birth(NamedTuple):
+    """A date of birth with what a text must hold for it to be worth a look."""
+
+    birth: Birth
+    years: tuple[str, ...]
+
+
 class Needles:
     """All that is looked for in the texts of one patient.
 
     Args:
         needles: values with their variants.
         addresses: addresses in steps.
+        numbers: numbers of which parts count too.
+        births: dates of birth.
     """
 
-    __slots__ = ("_addresses", "_needles")
+    __slots__ = ("_addresses", "_anchors", "_births", "_latin", "_needles", "_numbers")
 
-    def __init__(self, needles: Iterable[Needle], addresses: Iterable[tuple[str, ...]] = ()) -> None:
-        unique: dict[str, Needle] = {}
+    def __init__(
+        self,
+        needles: Iterable[Needle],
+        addresses: Iterable[tuple[str, ...]] = (),
+        numbers: Iterable[Number] = (),
+        births: Iterable[Birth] = (),
+    ) -> None:
+        unique: dict[tuple[str, bool], Needle] = {}
+        latin: dict[str, _Latin] = {}
         for needle in needles:
-            if needle.value not in _unsafe_words():
-                unique.setdefault(needle.value, needle)
+            if needle.when == variants.LATIN:
+                surname = variants.parts_of(needle.value).surname
+                latin.setdefault(needle.value, _Latin(needle.value, needle.source, variants.surname_spellings(surname)))
+            elif needle.value not in _unsafe_words():
+                # A surname may be a needle beside a name that is spelt the same.
+                unique.setdefault((needle.value, needle.when == variants.SURNAME), needle)
         self._needles = tuple(unique.values())
+        self._latin = tuple(latin.values())
         self._addresses = tuple(steps for steps in addresses if steps)
+        self._anchors = tuple(dict.fromkeys(anchor for steps in self._addresses for anchor in _anchors(steps)))
+        self._numbers = tuple(numbers)
+        self._births = tuple(
+            _Birth(b, (str(b.year), *(f"{b.year % 100:02d}{mark}" for mark in "年./- "))) for b in dict.fromkeys(births)
+        )
 
     def find(self, folded: str, compact: Compact) -> Iterator[Span]:
         """Occurrences.
@@ -220,50 +371,187 @@ class Needles:
         for needle in self._needles:
             if needle.value in text:
                 yield from _occurrences(needle, folded, compact)
+        if self._latin and variants.holds_latin(text):
+            for name in self._latin:
+                yield from name.find(folded, compact)
         for steps in self._addresses:
             for value in _address_runs(steps, text):
-                needle = Needle(value, "LOCATION", "known/address", len(value), value.isascii())
+                needle = Needle(value, "LOCATION", "known/address", len(value), ALONE if value.isascii() else ANYWHERE)
                 yield from _occurrences(needle, folded, compact)
+        for anchor in self._anchors:
+            if anchor in text:
+                yield from _from_anchor(anchor, compact)
+        if self._numbers:
+            yield from _parts_of_numbers(self._numbers, compact)
+        for birth, years in self._births:
+            if _holds_any(folded, years):
+                yield from _dates(birth, folded)
 
 
 NOTHING = Needles(())
 
 
-def _occurrences(needle: Needle, folded: str, compact: Compact) -> Iterator[Span]:
-    value, text = needle.value, compact.text
+def _holds_any(text: str, values: Sequence[str]) -> bool:
+    for value in values:  # noqa: SIM110 - a generator in any() costs more than the search
+        if value in text:
+            return True
+    return False
+
+
+def _occurrences(needle: Needle, folded: str, compact: Compact, bare: str | None = None) -> Iterator[Span]:
+    """The spans of a needle; ``bare`` is the compact text without tones, where the needle is to be looked for there."""
+    value, text = needle.value, bare or compact.text
     at = text.find(value)
     while at >= 0:
-        start, end = compact.folded(at, at + needle.keep)
-        if not needle.bounded or _stands_alone(folded, start, compact.folded(at, at + len(value))[1]):
-            yield Span(start, end, needle.entity, 1.0, needle.source)
+        span = _hit(needle, at, folded, compact)
+        if span is not None:
+            yield span
         at = text.find(value, at + 1)
 
 
-def _stands_alone(folded: str, start: int, end: int) -> bool:
-    before = folded[start - 1] if start else " "
-    after = folded[end] if end < len(folded) else " "
-    return not ((before.isascii() and before.isalnum()) or (after.isascii() and after.isalnum()))
+def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
+    """The span of a needle that stands at a place of the compact text, or None where it does not count there."""
+    text, when, end = compact.text, needle.when, at + len(needle.value)
+    stop = at + needle.keep
+    if when == ANYWHERE:
+        pass
+    elif when == variants.NAME:
+        if variants.words_against(text, at, end) == 2:
+            return None
+    elif when == variants.STAFF_NAME:
+        against = variants.words_against(text, at, end) or variants.is_ordinary(needle.value)
+        if against and not (variants.announced(text, at) or variants.titled(text, end)):
+            return None
+    elif when in (variants.SURNAME, variants.STAFF_SURNAME):
+        staff = when == variants.STAFF_SURNAME
+        found = variants.surname_hit(text, at, end, needle.last, _sides(folded, compact, at, end), staff=staff)
+        if found is None:
+            return None
+        stop = found
+    elif when == variants.GIVEN:
+        if not variants.given_hit(text, at, end, _sides(folded, compact, at, end)):
+            return None
+    elif when == variants.STAFF_GIVEN:
+        if not variants.titled(text, end) or needle.value in grammar().not_titled:
+            return None
+        if at and is_han(text[at - 1]) and not variants.announced(text, at):
+            return None
+    else:
+        start, last = compact.folded(at, end)
+        surface = folded[start:last]
+        if (
+            not variants.stands_alone(folded, start, last)
+            or (when == variants.PINYIN and not variants.pinyin_hit(surface, staff=False))
+            or (when == variants.STAFF_PINYIN and not variants.pinyin_hit(surface, staff=True))
+            or (when == variants.CAPITALS and not variants.capitals_hit(surface))
+            or (when == variants.INITIALS and not variants.initials_hit(text, at, surface))
+        ):
+            return None
+    start, last = compact.folded(at, stop)
+    return Span(start, last, needle.entity, 1.0, needle.source)
+
+
+def _sides(folded: str, compact: Compact, at: int, end: int) -> variants.Sides:
+    start, last = compact.folded(at, end)
+    return variants.Sides(
+        start > 0 and not folded[start - 1].isspace(), last < len(folded) and not folded[last].isspace()
+    )
+
+
+def _from_anchor(anchor: str, compact: Compact) -> Iterator[Span]:
+    """A street or an estate with its number, and the house and the room behind it however they are written."""
+    text = compact.text
+    at = text.find(anchor)
+    while at >= 0:
+        end = at + len(anchor)
+        if not text[end : end + 1].isdigit() or compact.folded(end - 1, end + 1) != _touching(compact, end):
+            behind = _ROOM.match(text, end)
+            stop = behind.end() if behind is not None else end
+            while stop > end and text[stop - 1] in ",.":
+                stop -= 1
+            start, last = compact.folded(at, stop)
+            yield Span(start, last, "LOCATION", 1.0, "known/address")
+        at = text.find(anchor, at + 1)
+
+
+def _touching(compact: Compact, end: int) -> tuple[int, int]:
+    """The range of the characters around a place if nothing was dropped between them."""
+    start = compact.folded(end - 1, end)[0]
+    return start, start + 2
+
+
+def _parts_of_numbers(numbers: Sequence[Number], compact: Compact) -> Iterator[Span]:
+    """Last digits behind a label, and numbers with a masked middle, that fit a known number."""
+    text = compact.text
+    if _holds_any(text, _TAIL_WORDS):
+        for pattern in (_TAIL, _TAIL_BEHIND):
+            for match in pattern.finditer(text):
+                for number in numbers:
+                    if number.digits.endswith(match.group(1)):
+                        yield Span(*compact.folded(*match.span(1)), number.entity, 1.0, number.source)
+                        break
+    if not _holds_any(text, _MASKS):
+        return
+    for match in _MASKED.finditer(text):
+        head, _, tail = match.groups()
+        if len(head) + len(tail) < 4 or len(match.group()) > 24:
+            continue
+        for number in numbers:
+            if number.digits.startswith(head) and number.digits.endswith(tail):
+                yield Span(*compact.folded(*match.span()), number.entity, 1.0, number.source)
+                break
+
+
+def _dates(birth: Birth, folded: str) -> Iterator[Span]:
+    """Dates in digits that are a date of birth: 1980-05-01, 80.5.1, 1980年5月1日, 19800501, 01/05/1980."""
+    for match in _DATE.finditer(folded):
+        year, month, day = (int(part) for part in match.groups() if part is not None)
+        short = len(match.group(1) or "....") == 2
+        if (year, month, day) == (birth.year % 100 if short else birth.year, birth.month, birth.day):
+            yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
+    for match in _DATE_TURNED.finditer(folded):
+        first, second, year = (int(part) for part in match.groups())
+        if birth.year == year and {first, second} == {birth.month, birth.day}:
+            yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
 
 
 def needles_of(known: Known) -> Needles:
     """What is looked for of one patient."""
     found: list[Needle] = []
+    numbers: list[Number] = []
+    births: list[Birth] = []
     for name in known.names:
         found.extend(name_needles(name, "known/patient"))
-    for number in known.resident_ids:
-        found.extend(_number_needles(number, "CN_RESIDENT_ID", "known/resident-id", 8))
-    for number in known.mobiles:
-        found.extend(_phone_needles(number, "known/phone"))
-    for number in known.record_nos:
-        found.extend(_number_needles(number, "MEDICAL_ID", "known/record-number", 4))
+    for value in known.resident_ids:
+        found.extend(_resident_needles(value, "known/resident-id"))
+        numbers.append(Number(compact_value(value), "CN_RESIDENT_ID", "known/resident-id"))
+        birth = birth_of(value)
+        if birth is not None:
+            births.append(birth)
+    for value in known.mobiles:
+        found.extend(_phone_needles(value, "known/phone"))
+        numbers.append(Number(_phone_digits(value), "PHONE_NUMBER", "known/phone"))
+    for value in known.record_nos:
+        found.extend(_number_needles(value, "MEDICAL_ID", "known/record-number", 4))
     for i, (name, mobile) in enumerate(known.contacts, start=1):
         if name:
             found.extend(name_needles(name, f"known/contact-{i}"))
         if mobile:
             found.extend(_phone_needles(mobile, f"known/contact-{i}-phone"))
+            numbers.append(Number(_phone_digits(mobile), "PHONE_NUMBER", f"known/contact-{i}-phone"))
     for value in known.other:
         found.extend(_other_needles(value, "known/other"))
-    return Needles(found, map(address_steps, known.addresses))
+        numbers.append(Number(compact_value(value), "OTHER_ID", "known/other"))
+    for birth in births:
+        found.extend(_birth_needles(birth))
+    long_enough = (number for number in numbers if len(number.digits) >= 7)
+    return Needles(found, map(address_steps, known.addresses), long_enough, births)
+
+
+@lru_cache(maxsize=20_000)
+def needles_of_name(name: str) -> Needles:
+    """What is looked for in the rest of a text in which a full name was found: the name and its variants."""
+    return Needles(name_needles(name, "repeat"))
 
 
 def own_needles(numbers: Iterable[str]) -> Needles:
@@ -283,7 +571,7 @@ class Roster:
 
         entries: dict[str, Needle] = {}
         for name in sorted(set(names)):
-            for needle in name_needles(name, "roster", courtesy=False):
+            for needle in name_needles(name, "roster", staff=True):
                 if needle.value not in _unsafe_words():
                     entries.setdefault(needle.value, needle)
         self._automaton = None
@@ -299,6 +587,6 @@ class Roster:
         if self._automaton is None:
             return
         for last, needle in self._automaton.iter(compact.text):
-            start, end = compact.folded(last + 1 - len(needle.value), last + 1)
-            if not needle.bounded or _stands_alone(folded, start, end):
-                yield Span(start, end, "PERSON", 0.98, "roster")
+            span = _hit(needle, last + 1 - len(needle.value), folded, compact)
+            if span is not None:
+                yield span._replace(score=0.98)

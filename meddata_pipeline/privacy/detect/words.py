@@ -1,6 +1,6 @@
-"""The word lists of words.yaml, read once.
+"""The word lists of words.yaml and known.yaml, read once.
 
-What belongs here: access to the lists. What does not: the words themselves (words.yaml), rules that use them.
+What belongs here: access to the lists. What does not: the words themselves, rules that use them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import yaml
 
 @cache
 def _raw() -> dict[str, str | list[str]]:
-    source = resources.files("meddata_pipeline.privacy.detect").joinpath("words.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, str | list[str]] = yaml.safe_load(source)
+    folder = resources.files("meddata_pipeline.privacy.detect")
+    loaded: dict[str, str | list[str]] = {}
+    for file in ("words.yaml", "known.yaml"):
+        loaded |= yaml.safe_load(folder.joinpath(file).read_text(encoding="utf-8"))
     return loaded
 
 
