@@ -740,6 +740,10 @@ def profile_check(
             for q in p["open_questions"]:
                 place = f"column {q['position']}" if q["position"] else f"no column for {q['column']}"
                 lines.append(f"    {q['why']}: {q['day']} {q['table']} {q['file']} {place}")
+            for c in p["doubtful_columns"]:
+                lines.append(
+                    f"    {c['table']}.{c['column']} ({c['expected']}): its header {c['header']} says {c['seen']}"
+                )
         return "\n".join(lines)
 
     answer({"profiles": found, "open_questions": sum(len(p["open_questions"]) for p in found)}, as_json, text)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, status
+from meddata_pipeline.app import candidates, columns, status
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import Reason
 
@@ -29,7 +29,9 @@ def check_profile(workplace: Workplace, hospital: str) -> dict[str, Any]:
     """Load a hospital's profile, and ask what its deliveries so far have left open.
 
     Returns:
-        ``{"hospital", "tables", "kinds", "open_questions": [{"day", "table", "file", "position", "why", "column"}]}``.
+        ``{"hospital", "tables", "kinds", "open_questions": [{"day", "table", "file", "position", "why", "column"}],
+        "doubtful_columns": [{"table", "column", "header", "expected", "seen"}]}``; doubtful are harmless columns that
+        are filled from a header that speaks of an identifier.
 
     Raises:
         ConfigError: the profile is missing or wrong.
@@ -58,6 +60,7 @@ def check_profile(workplace: Workplace, hospital: str) -> dict[str, Any]:
         },
         "kinds": profile.kinds(),
         "open_questions": asked,
+        "doubtful_columns": columns.by_header(profile),
     }
 
 

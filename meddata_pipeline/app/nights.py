@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import review
+from meddata_pipeline.app import columns, review
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from meddata_pipeline.ingest.api import IngestResult
     from meddata_pipeline.ingest.exclusions import Register
     from meddata_pipeline.ingest.landing import Delivery
+    from meddata_pipeline.privacy.classify import Disagreement
     from meddata_pipeline.privacy.identities import Identities
 
 #: Kinds that are de-identified; the staff roster is known to identities only.
@@ -121,6 +122,7 @@ def ingest_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, st
     return {
         "delivery": find(workplace, hospital, day).digest,
         "profile": workplace.config_digest(f"hospitals/{hospital}.yaml", *VOCABULARY_FILES),
+        "columns": columns.rules_digest(),
     }
 
 
@@ -160,15 +162,20 @@ def ingest(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
     key = workplace.keyring.derive("register")
     result = ingest_delivery(find(workplace, hospital, day), profile, workplace.config, key=key)
     outcomes = {}
+    known = columns.known_values(result.tables)
+    odd = []
     for kind, table in result.tables.items():
-        checks = (_columns_agree(table),) if kind == "patient" else ()
-        outcomes[kind] = workplace.keep(partitions[kind], table, inputs, Outcome("", checks=checks))
+        found = columns.disagreements(kind, table, profile, known)
+        odd += found
+        outcomes[kind] = workplace.keep(partitions[kind], table, inputs, Outcome("", checks=(columns.agree(found),)))
     for kind in kinds():
         if kind not in outcomes:
-            outcomes[kind] = workplace.keep(partitions[kind], _empty(kind), inputs, _no_rows(kind))
+            outcomes[kind] = workplace.keep(
+                partitions[kind], _empty(kind), inputs, Outcome("", checks=(columns.agree(()),))
+            )
     _keep_register(workplace, hospital, day, result)
     # Last, since it carries the balance: a killed ingest is seen as not done.
-    outcomes[_QUARANTINE] = workplace.keep(partitions[_QUARANTINE], result.quarantine, inputs, _balance(result))
+    outcomes[_QUARANTINE] = workplace.keep(partitions[_QUARANTINE], result.quarantine, inputs, _balance(result, odd))
     return outcomes
 
 
@@ -178,22 +185,7 @@ def _empty(kind: str) -> pa.Table:
     return arrow_schema(kind).empty_table()
 
 
-def _no_rows(kind: str) -> Outcome:
-    checks = (Check("columns_agree", True, detail="no rows"),) if kind == "patient" else ()
-    return Outcome("", checks=checks)
-
-
-def _columns_agree(patients: pa.Table) -> Check:
-    """Whether columns that the profile calls harmless hold identifiers after all."""
-    from meddata_pipeline.privacy.columns import disagreements
-
-    declared = {c.name: c.sensitivity for c in kinds()["patient"].columns}
-    found = disagreements(patients.select(list(declared)), declared)
-    detail = "; ".join(f"{r.where}: {r.detail}" for r in found)
-    return Check("columns_agree", not found, "error", "column-disagrees", detail)
-
-
-def _balance(result: IngestResult) -> Outcome:
+def _balance(result: IngestResult, odd: Sequence[Disagreement]) -> Outcome:
     """The outcome of the quarantine: balance per file, reasons, withheld columns; names and values left out."""
     quarantined: Counter[str] = Counter()
     excluded: Counter[str] = Counter()
@@ -234,6 +226,7 @@ def _balance(result: IngestResult) -> Outcome:
             "many-quarantined",
             f"{share:.1%} of the rows are in quarantine, and {len(refused)} whole files",
         ),
+        columns.expected(odd),
     )
     from meddata_pipeline.render.figures import bars
 

@@ -47,7 +47,10 @@ def build() -> list[AssetsDefinition]:
             [*records, spec("records_quarantine", after)],
             _ingest,
             partitions=deliveries,
-            checks={"records_quarantine": ["row_balance", "quarantined_share"], "records_patient": ["columns_agree"]},
+            checks={
+                "records_quarantine": ["row_balance", "quarantined_share", "columns_expected"],
+                **{f"records_{kind}": ["columns_agree"] for kind in kinds()},
+            },
             pool="ingest",
         ),
     ]
