@@ -29,7 +29,7 @@ _FOREIGN = compiled(
     rf"[0-9](?<![0-9./\-].)[0-9]{{2,5}} (?:[A-Z\u00c0-\u017d][A-Za-z\u00c0-\u017f'.\-]+ ){{1,3}}[0-9]{{1,4}}"
     rf"(?:{_UNIT}{_CITY}?|(?=[ ]*(?:,|\n|$|Apt|Suite)))"
 )
-_BOX = compiled(r"(?:P\.? ?O\.? ?Box|PO BOX|PSC|Unit|UNIT)(?: [0-9]{1,6},?)(?: Box [0-9]{1,6})?" + _CITY + "?")
+_BOX = compiled(r"(?:P\.? ?O\.? ?Box|PO BOX|PSC|Unit|UNIT)(?: [0-9]{1,6})(?:,? Box [0-9]{1,6})?" + _CITY + "?")
 _TOWN = compiled(
     rf"[A-Z](?<![A-Za-z].)[a-z]+(?: [A-Z][a-z]+){{0,2}}, (?:{_STATES},? {_ZIP}|(?!MD|PA|MA|DO){_STATES})(?![A-Za-z0-9])"
 )
