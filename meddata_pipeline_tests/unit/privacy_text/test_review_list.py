@@ -7,8 +7,10 @@ import pytest
 from meddata_pipeline.privacy import deid, identities
 from meddata_pipeline.privacy.deid import DeidResult
 from meddata_pipeline.privacy.detect import engine
-from meddata_pipeline.privacy.masker import Masker
+from meddata_pipeline.privacy.masker import Batch, Masker, masking
 from meddata_pipeline.privacy.review import Decision, Item, Reviewer, by_importance, facts, items_of, table_of
+from meddata_pipeline.privacy.second_pass import Accepted
+from meddata_pipeline.scale import LocalMapper
 from meddata_pipeline_tests.unit.privacy_text.doubtful import doubtful_rules
 from meddata_pipeline_tests.unit.privacy_text.test_deid_layer import records
 
@@ -61,6 +63,16 @@ def test_acceptance_counts_for_its_document_only(masker: Masker) -> None:
     # The same again, decisions included: nothing moves.
     again = run(masker, [TEXT, TEXT], [decide(first, "accepted")])
     assert again.table.equals(result.table) and again.review == result.review
+
+
+def test_what_is_accepted_travels_with_a_batch_to_the_workers(monkeypatch: pytest.MonkeyPatch, masker: Masker) -> None:
+    monkeypatch.setattr(engine, "default_rules", doubtful_rules)
+    free = (Accepted(NUMBER, "OTHER_ID"),)
+    given = Batch([TEXT] * 3, [None] * 3, [()] * 3, [(), free, ()])
+    texts, spans = masker.mask(given)
+    again = Masker(KEY, mapper=LocalMapper(masking(masker.recipe))).mask(given)
+    assert [NUMBER in text for text in texts] == [False, True, False]
+    assert again[0] == texts and again[1].equals(spans)
 
 
 def test_a_decision_ends_where_the_text_that_was_seen_changes(masker: Masker) -> None:

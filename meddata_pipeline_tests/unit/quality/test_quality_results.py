@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,16 @@ def test_an_exception_of_great_expectations_does_not_pass(monkeypatch: Any, capl
     assert "CANARY" not in caplog.text
     logging.getLogger("great_expectations.validator").warning("heard again")
     assert "heard again" in caplog.text
+
+
+def test_great_expectations_works_where_the_main_module_is_no_file() -> None:
+    code = (
+        "import pandas as pd; from meddata_pipeline.quality import gx;"
+        "from meddata_pipeline_tests.unit.quality.test_quality_results import _contract, _in_range, validate;"
+        "print(validate(pd.DataFrame({'sex': ['M'], 'age': [1]}), _contract(_in_range()), engine='gx').passed)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "True"), run.stderr
 
 
 def test_files(tmp_path: Path) -> None:
