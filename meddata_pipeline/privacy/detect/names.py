@@ -35,6 +35,8 @@ class Grammar:
     def __init__(self) -> None:
         self.surnames = characters("surnames")
         self.weak = characters("weak_surnames")
+        self.frequent = characters("frequent_weak_surnames")
+        self.before_titled = characters("before_titled")
         self.compound = word_set("compound_surnames")
         self.not_given = characters("not_given")
         self.ambiguous = characters("ambiguous_given")
@@ -104,7 +106,13 @@ class Grammar:
             ):
                 # 于王主任, 和李医生: the function word is no surname, the character behind it is.
                 continue
-            if length == 1 and text[start] in self.weak and start > 0 and is_han(text[start - 1]):
+            if (
+                length == 1
+                and text[start] in self.weak
+                and start > 0
+                and is_han(text[start - 1])
+                and not (text[start] in self.frequent and text[start - 1] in self.before_titled)
+            ):
                 continue
             best = start
             break

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.privacy.detect.models.bigru import digest_of, package_folder, recipes
+from meddata_pipeline.privacy.detect.names import grammar
 
 
 class Lexicon(NamedTuple):
@@ -53,5 +54,7 @@ def lexicon() -> Lexicon:
 
 def ordinary_at(text: str, start: int) -> bool:
     """Whether an ordinary word begins at a place, or reaches over it: no name begins there on weak evidence."""
+    if grammar().surname_length(text, start) == 2:
+        return False
     words = lexicon().words
     return text[start : start + 2] in words or (start > 0 and text[start - 1 : start + 1] in words)

@@ -26,6 +26,7 @@ from meddata_pipeline.privacy.detect.recognizers.media_file import MediaFileRule
 from meddata_pipeline.privacy.detect.recognizers.mobile import MobileRule
 from meddata_pipeline.privacy.detect.recognizers.name_context import NameContextRule
 from meddata_pipeline.privacy.detect.recognizers.name_english import EnglishNameRule
+from meddata_pipeline.privacy.detect.recognizers.name_line import NameLineRule
 from meddata_pipeline.privacy.detect.recognizers.name_masked import MaskedNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_minority import MinorityNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_pinyin import PinyinNameRule
@@ -94,6 +95,7 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         NameRoleRule(),
         NameTitleRule(),
         NameContextRule(),
+        NameLineRule(),
         MinorityNameRule(),
         MaskedNameRule(),
         AddressRule(),

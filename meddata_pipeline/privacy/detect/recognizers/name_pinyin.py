@@ -13,6 +13,9 @@ _FINAL = (
     "(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)"
 )
 _NAME = compiled(alternation(words("pinyin_surnames")) + r"[ ,]{1,2}[A-Z][a-z]+(?:[ \-]?[A-Za-z][a-z]+)?")
+_CAPITALS = compiled(
+    alternation([surname.upper() for surname in words("pinyin_surnames")]) + r"[ ,]{1,2}[A-Z]{2,6}(?:[ \-]?[A-Z]{2,6})?"
+)
 _CARET = compiled(r"[A-Za-z]+\^[A-Za-z]+(?:\^[A-Za-z]*)*")
 _PINYIN = compiled(rf"(?:{_INITIAL}{_FINAL}){{1,2}}$")
 
@@ -27,7 +30,7 @@ class PinyinNameRule(Rule):
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.6, of 0.85 in the form of DICOM."""
-        for match in _NAME.finditer(text):
+        for match in (*_NAME.finditer(text), *_CAPITALS.finditer(text)):
             parts = match.group().replace(",", " ").replace("-", " ").split()
             if not bounded(text, *match.span()) or len(parts) < 2:
                 continue

@@ -9,7 +9,7 @@ from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import alternation, words
+from meddata_pipeline.privacy.detect.words import alternation, characters, words
 
 _ROLE = compiled(
     alternation(words("roles")) + r"(?:姓名|签名|签字|名叫|叫|为|是)?(?:\([^()\n]{1,6}\))?[:;\s\[\"“'\-_]{0,4}"
@@ -37,7 +37,10 @@ class NameRoleRule(Rule):
         names = grammar()
         for match in _ROLE.finditer(text):
             tail = match.group()
-            yield from self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0)
+            hits = list(self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0))
+            yield from hits
+            if not hits:
+                yield from self._transliterated(text, match.end())
         for match in _LABEL.finditer(text):
             hits = list(self._chain(text, match.end(), True, 0.05))
             yield from hits
@@ -62,6 +65,16 @@ class NameRoleRule(Rule):
                 and not ordinary_at(text, start)
             ):
                 yield Hit(start, led.end, "PERSON", 0.8)
+
+    @staticmethod
+    def _transliterated(text: str, i: int) -> Iterator[Hit]:
+        """A name of three to five transliteration characters at ``i``: 达瓦卓玛, 扎西顿珠."""
+        letters = characters("transliteration")
+        end = i
+        while end < len(text) and end - i < 6 and text[end] in letters:
+            end += 1
+        if 3 <= end - i <= 5 and grammar().ends(text, end):
+            yield Hit(i, end, "PERSON", 0.8)
 
     def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""
