@@ -43,6 +43,15 @@ def clinical(styles: str, count: int, seed: int = 1, *, known: bool = True) -> S
     return score(notes, predict(notes, known=known))
 
 
+def structured(styles: str, count: int, seed: int = 1, *, known: bool = True) -> Scores:
+    """As ``clinical``, without findings of names: what the other rules do by themselves."""
+    notes: list[Note] = []
+    for letter in styles:
+        notes += make_notes(STYLES[letter], count, seed)
+        notes += make_notes(STYLES[letter], (count + 1) // 2, seed, name_free=True)
+    return score(notes, [[s for s in spans if s.entity != "PERSON"] for spans in predict(notes, known=known)])
+
+
 def names_of(notes: Sequence[Note]) -> Scores:
     """Scores of names only."""
     return score(notes, [[s for s in spans if s.entity == "PERSON"] for spans in predict(notes)])

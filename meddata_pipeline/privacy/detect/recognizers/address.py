@@ -35,6 +35,8 @@ _LABEL = compiled(
 _NEXT = re.compile(r"(?:邮编|电话|手机|联系|身份证|工作单位|户口|籍贯|民族|职业|姓名|性别|年龄|病史|入院|住院号)")
 #: A room behind a label of its own.
 _ROOM = compiled(r"(?:房间号|房号|门牌号|室号)[:为是 ]{0,2}([0-9A-Za-z][0-9A-Za-z\-]{1,9}(?:[室房号户])?)")
+#: 住 and a numbered place, whatever kind of street it names.
+_LIVES = compiled(rf"住(?![院址宿房处户])[在于]?((?:[\u3400-\u9fff]{{2,16}})[0-9]{{1,4}}[号弄栋幢](?:{_STEP}){{0,5}})")
 _STREET = compiled(rf"[0-9{_NUMERAL}](?<![0-9].)[0-9{_NUMERAL}]{{0,4}}[号弄][楼院]?(?:{_STEP}){{0,5}}")
 _BLOCK = compiled(
     rf"[0-9A-Za-z{_NUMERAL}](?<![0-9A-Za-z].)[0-9A-Za-z{_NUMERAL}]{{0,3}}(?:号楼|[栋幢座])"
@@ -73,6 +75,9 @@ class AddressRule(Rule):
                 end = following.start()
             if _PLACE.search(text, start, end):
                 yield Hit(start, start + len(text[start:end].rstrip()), "LOCATION", 0.85)
+        if "住" in text:
+            for match in _LIVES.finditer(text):
+                yield Hit(*match.span(1), "LOCATION", 0.75)
         for match in _ROOM.finditer(text):
             yield Hit(*match.span(1), "LOCATION", 0.7)
         if "号" in text or "弄" in text:

@@ -10,8 +10,9 @@ from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
 _LABEL = compiled(
-    alternation(words("insurance_labels"))
-    + r"(?:号码?|编号|证号|凭证|账号|卡|为|是|[:#() ])*([A-Za-z0-9][A-Za-z0-9\-]{4,24}[A-Za-z0-9])(?![A-Za-z0-9])"
+    alternation(words("insurance_labels")) + r"(?:号码?|编号|证号|凭证|账号|卡|为|是|[:#() ])*"
+    r"([A-Za-z0-9][A-Za-z0-9\-]{4,24}[A-Za-z0-9]|[0-9]{3,6}(?: [0-9]{3,6}){1,4})"
+    r"(?![A-Za-z0-9])"
 )
 #: One or two letters and digits, as the cards bear them: only where the text speaks of insurance.
 _BARE = compiled(r"[A-Z](?<![A-Za-z0-9].)[A-Z]?[0-9]{7,10}(?![A-Za-z0-9])")

@@ -10,8 +10,8 @@ from meddata_pipeline.privacy.detect.words import alternation, words
 
 _EXTENSION = r"(?:(?: ?\-{1,2} ?| ?转 ?(?:分机)?[: ]?| ?分机 ?:?| ?(?:ext|Ext|EXT|x)\.? ?)[0-9]{1,6})?"
 _AREA = compiled(
-    r"[(0+8](?<![0-9].)(?:(?:(?<=\+)|(?<=8))[68]{1,2}[ \-]{0,2})?0?(?:10|2[0-57-9]|[3-9][0-9]{2})[) \-]{0,3}"
-    rf"[2-8][0-9]{{2,3}}[ \-]?[0-9]{{4}}{_EXTENSION}(?![0-9])"
+    r"[(0+8](?<![0-9].)(?:(?<=\+)86[ \-]{0,2}|(?<=8)6[ \-]|(?<=[(0]))0?(?:10|2[0-57-9]|[3-9][0-9]{2})[) \-]{0,3}"
+    rf"[2-8](?:[0-9]{{2,3}}[ \-]?[0-9]{{4}}|[0-9]{{3}}[ \-][0-9]{{3}}){_EXTENSION}(?![0-9])"
 )
 _SERVICE = compiled(
     r"[48](?<![0-9].)00(?:[ \-]?[0-9]{3}[ \-]?[0-9]{4}|[ \-]?[0-9]{4}[ \-]?[0-9]{3}|[0-9][ \-]?[0-9]{3}[ \-]?[0-9]{3})"
@@ -40,8 +40,6 @@ class LandlineRule(Rule):
         for match in _AREA.finditer(text):
             found = match.group()
             if found[0] == "(" and not found.startswith("(0"):
-                continue
-            if found[0] in "+8" and not found.startswith(("+86", "86")):
                 continue
             if is_tail(text, match.start()):
                 continue

@@ -20,11 +20,13 @@ _SPOKEN = compiled(
     r"[一幺](?<![零〇一幺二两三四五六七八九].)[ \-]?[三四五六七八九](?:[ \-]?[零〇○一幺二两三四五六七八九]){9}"
     r"(?![零〇一幺二两三四五六七八九十])"
 )
-#: Letters that a scanner reads for digits: behind a label, or no more than two in a token of its own.
+#: Letters that a scanner reads for digits: behind a label, or the letter O in a token of its own.
 _MISREAD = compiled(
     alternation(words("phone_labels")) + r"(?:号码?|为|是|[:.# ]){0,4}([1lI][3-9][0-9OoDQlI]{9})(?![0-9A-Za-z])"
 )
-_LETTER = re.compile("[lI][3-9][0-9]|[0-9][OoDQlI][0-9OoDQlI]")
+#: Groups parted by strokes, behind a label only.
+_SPLIT = compiled(r"(?:电话|手机|联系方式)(?:号码?)?[: ]{0,2}(1[3-9][0-9]([/_,])[0-9]{4}\2[0-9]{4})(?![0-9])")
+_LETTER = re.compile("[lI][3-9][0-9]|[0-9][OoDQlI]")
 _ALMOST = compiled(r"1(?<![0-9A-Za-z.\-].)[3-9][0-9Oo]{9}(?![0-9A-Za-z])")
 _DATE_GOES_ON = re.compile(r" ?年|[/\-][0-9]{1,2}[/\-][0-9]")
 _GROUPS = re.compile("[0-9]+")
@@ -59,12 +61,14 @@ class MobileRule(Rule):
                 yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.7)
         for match in _SPOKEN.finditer(text):
             yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.9)
+        for match in _SPLIT.finditer(text):
+            yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
         if _LETTER.search(text):
             for match in _MISREAD.finditer(text):
                 if sum(c.isdigit() for c in match.group(1)) >= 6:
                     yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
             for match in _ALMOST.finditer(text):
-                if 9 <= sum(c.isdigit() for c in match.group()) <= 10:
+                if 6 <= sum(c.isdigit() for c in match.group()) <= 10:
                     yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.8)
 
 

@@ -11,7 +11,7 @@ from meddata_pipeline.privacy.detect.types import Hit
 _PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _GAP = r"[\u00b7. \-]?"
 _PLATE = compiled(
-    rf"[{_PROVINCE}使领][A-Za-z](?![A-Za-z]{{5}}){_GAP}[A-HJ-NP-Za-hj-np-z0-9]{{4}}"
+    rf"[{_PROVINCE}使领] ?[A-Za-z](?![A-Za-z]{{5}}){_GAP}[A-HJ-NP-Za-hj-np-z0-9]{{4}}"
     r"(?:[A-HJ-NP-Za-hj-np-z0-9]{1,2}|[挂学警港澳使领临试])(?![A-Za-z0-9])"
 )
 _SPECIAL = compiled(

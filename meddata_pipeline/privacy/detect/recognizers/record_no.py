@@ -12,8 +12,10 @@ from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
 _VALUE = r"([A-Za-z0-9](?:[A-Za-z0-9]|[\-_/.](?=[A-Za-z0-9])){2,39})"
-_BY_LABEL = compiled(alternation(words("record_labels")) + r'(?:为|是|码|[:#()\[\]" \n]|No\.?|NO\.?){0,4}' + _VALUE)
-_BY_SHORT = compiled(r"(?:ID|No|NO|MRN|HN|PID|UID)(?<![A-Za-z].)(?:号|[.:# ]){1,3}" + _VALUE)
+_BY_LABEL = compiled(alternation(words("record_labels")) + r'(?:为|是|码|[:#()\[\]" \n\t|]|No\.?|NO\.?){0,4}' + _VALUE)
+_BY_SHORT = compiled(
+    r"(?:(?:ID|Id|No|NO|HN)(?<![A-Za-z]..)|(?:MRN|PID|UID)(?<![A-Za-z]...))(?:号码?|[.:#| ]){1,3}" + _VALUE
+)
 _BY_ENGLISH = compiled(alternation(spellings(words("record_labels_english"))) + r"(?:[.:# ]|is|\()*" + _VALUE)
 #: Words that announce a number without saying so: 送病理B21-6830, 片CT123456.
 _BY_WORD = compiled(
