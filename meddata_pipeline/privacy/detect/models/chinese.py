@@ -19,7 +19,7 @@ from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token, recipes
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import characters
+from meddata_pipeline.privacy.detect.words import characters, words
 
 #: A clause, or a piece of one: taggers that read whole sentences found no more names, and took twice as long.
 _CLAUSE = re.compile("[^。！？!?；;\n，,]{1,120}[。！？!?；;\n，,]?")
@@ -99,7 +99,7 @@ def _doubtful(sentence: str, covered: Spans = ()) -> bool:
             at = end
             continue
         if len(word) > 1:
-            if not _ordinary(sentence, at, end) and not _EPONYM.match(sentence, end):
+            if not _ordinary(sentence, at, end) and not _eponym(sentence, at, end):
                 return True
         # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
         elif (
@@ -112,6 +112,11 @@ def _doubtful(sentence: str, covered: Spans = ()) -> bool:
             return True
         at = end
     return False
+
+
+def _eponym(text: str, start: int, end: int) -> bool:
+    """Whether a name is that of a disease, sign or method."""
+    return bool(_EPONYM.match(text, end)) or text.startswith(words("eponyms"), start)
 
 
 def _ordinary(text: str, start: int, end: int) -> bool:
@@ -143,7 +148,7 @@ def _judged(sentences: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
             both = (start, end) in votes[0] and (start, end) in votes[1]
             only_second = (start, end) not in votes[0]
             score = _score(sentence[start:end], both, only_second, (start, end) in segmenter)
-            if score and not _EPONYM.match(sentence, end) and (both or not _ordinary(sentence, start, end)):
+            if score and not _eponym(sentence, start, end) and (both or not _ordinary(sentence, start, end)):
                 found.append(Hit(start, end, "PERSON", score))
         yield tuple(found)
 

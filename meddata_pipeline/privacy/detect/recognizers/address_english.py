@@ -26,7 +26,7 @@ _STREET = compiled(
 )
 #: A street whose kind has no English word: a number, words, and a number before a flat, a comma or the line's end.
 _FOREIGN = compiled(
-    rf"[0-9](?<![0-9./\-].)[0-9]{{2,5}} (?:[A-Z\u00c0-\u017d][A-Za-z\u00c0-\u017f'.\-]+ ){{1,3}}[0-9]{{1,4}}"
+    rf"[0-9](?<![0-9./\-].)[0-9]{{2,5}} (?:[A-Z\u00c0-\u017d][a-z\u00df-\u017f'.\-]{{2,}} ){{1,3}}[0-9]{{1,4}}"
     rf"(?:{_UNIT}{_CITY}?|(?=[ ]*(?:,|\n|$|Apt|Suite)))"
 )
 _BOX = compiled(r"(?:P\.? ?O\.? ?Box|PO BOX|PSC|Unit|UNIT)(?: [0-9]{1,6})(?:,? Box [0-9]{1,6})?" + _CITY + "?")

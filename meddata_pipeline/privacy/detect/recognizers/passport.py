@@ -42,7 +42,7 @@ class PassportRule(Rule):
 
     name = "passport-and-permits"
     entities = ("CN_PASSPORT", "CN_HKM_PERMIT", "CN_TW_PERMIT", "OTHER_ID")
-    needs = "coded"
+    needs = "digits"
     across = True
 
     def find(self, text: str) -> Iterator[Hit]:

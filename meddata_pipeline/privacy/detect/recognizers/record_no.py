@@ -17,6 +17,7 @@ _BY_SHORT = compiled(
     r"(?:(?:ID|Id|No|NO|HN)(?<![A-Za-z]..)|(?:MRN|PID|UID)(?<![A-Za-z]...))(?:号码?|[.:#| ]){1,3}" + _VALUE
 )
 _BY_ENGLISH = compiled(alternation(spellings(words("record_labels_english"))) + r"(?:[.:# ]|is|\()*" + _VALUE)
+_QUALIFIED = re.compile("[a-z] (?:ID|Id|No|NO)")
 #: Words that announce a number without saying so: 送病理B21-6830, 片CT123456.
 _BY_WORD = compiled(
     r"(?:病理|标本|住院|门诊|检查|影像|条码|切片|蜡块|片)[: #]{0,2}"
@@ -61,6 +62,9 @@ class RecordNumberRule(Rule):
             for match in pattern.finditer(text):
                 value = match.group(1)
                 if _NOT_OURS.search(text, max(0, match.start() - 4), match.start()):
+                    continue
+                # Fingerprint ID, Device No: an English word before a short label says that it is another number.
+                if pattern is _BY_SHORT and _QUALIFIED.match(text, max(0, match.start() - 2)):
                     continue
                 # A label in a heading (病理编号 HE 染色) must not take a word for a number.
                 if sum(c.isdigit() for c in value) >= 3 and not _DATE.match(value):
