@@ -8,13 +8,13 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, bounded, comp
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
-_INITIAL = "(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?"
-_FINAL = (
-    "(?:iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)"
-)
+_INITIAL = "(?:zh|ch|sh|hs|ts|[bpmfdtnlgkhjqxrzcsyw])?"
+_FINAL = "(?:iang|iong|iung|uang|ang|eng|ing|ong|ung|ien|ieh|ueh|ian"
+    "|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)"
 _NAME = compiled(alternation(words("pinyin_surnames")) + r"[ ,]{1,2}[A-Z][a-z]+(?:[ \-]?[A-Za-z][a-z]+)?")
 _CAPITALS = compiled(
-    alternation([surname.upper() for surname in words("pinyin_surnames")]) + r"[ ,]{1,2}[A-Z]{2,6}(?:[ \-]?[A-Z]{2,6})?"
+    alternation([surname.upper() for surname in words("pinyin_surnames")])
+    + r"[ ,]{1,2}[A-Z]{2,12}(?:[ \-]?[A-Z]{2,6})?"
 )
 _CARET = compiled(r"[A-Za-z]+\^[A-Za-z]+(?:\^[A-Za-z]*)*")
 _PINYIN = compiled(rf"(?:{_INITIAL}{_FINAL}){{1,2}}$")
