@@ -9,8 +9,10 @@ from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
 _INITIAL = "(?:zh|ch|sh|hs|ts|[bpmfdtnlgkhjqxrzcsyw])?"
-_FINAL = "(?:iang|iong|iung|uang|ang|eng|ing|ong|ung|ien|ieh|ueh|ian"
-    "|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)"
+_FINAL = (
+    "(?:iang|iong|iung|uang|ang|eng|ing|ong|ung|ien|ieh|ueh|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui"
+    "|un|uo|ve|a|e|i|o|u|v)"
+)
 _NAME = compiled(alternation(words("pinyin_surnames")) + r"[ ,]{1,2}[A-Z][a-z]+(?:[ \-]?[A-Za-z][a-z]+)?")
 _CAPITALS = compiled(
     alternation([surname.upper() for surname in words("pinyin_surnames")])
