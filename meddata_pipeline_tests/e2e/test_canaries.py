@@ -161,7 +161,7 @@ def test_an_error_deep_inside_does_not_tell_what_it_choked_on(
 ) -> None:
     """A library quotes the row it could not handle, in a chain of exceptions, in the middle of the real job."""
 
-    def choke(_: Any, kind: str, table: pa.Table) -> None:
+    def choke(_: Any, kind: str, table: pa.Table, **_progress: Any) -> None:
         try:
             raise ValueError(f"could not convert {table.slice(0, 5).to_pylist()}")
         except ValueError as error:
