@@ -3,7 +3,7 @@
 set -eu
 bin=$1
 "$bin"/pip install -q pip-tools
-common="-q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate
-  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options"
+common="-q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate --no-emit-options
+  -c deploy/constraints.txt"
 "$bin"/pip-compile $common -o deploy/requirements.txt pyproject.toml
 "$bin"/pip-compile $common --extra dev -c deploy/requirements.txt -o deploy/requirements-dev.txt pyproject.toml

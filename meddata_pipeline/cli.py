@@ -533,15 +533,16 @@ def review_next(
     _show_item(workplace, next_item(workplace, hospital), out, as_json)
 
 
-def _decide_item(workplace: Any, name: str, decision: Literal["accepted", "masked"], **who: str) -> dict[str, Any]:
+def _decide_item(
+    place: tuple[Home, ConfigDir, Lang], name: str, decision: Literal["accepted", "masked"], as_json: bool, **who: str
+) -> None:
+    """What ``accept`` and ``mask`` do; they differ in the decision alone."""
     from meddata_pipeline.app.review import decide
 
-    made = decide(workplace, name, decision, **who)
-    return {"item": {k: v for k, v in made.items() if k != "next_command"}, "next_command": made["next_command"]}
-
-
-def _decided_text(body: dict[str, Any]) -> str:
-    return f"{_item_line(body['item'])}\n    next: {body['next_command']}"
+    made = decide(_look(*place), name, decision, **who)
+    item = {k: v for k, v in made.items() if k != "next_command"}
+    body = {"item": item, "next_command": made["next_command"]}
+    answer(body, as_json, lambda b: f"{_item_line(b['item'])}\n    next: {b['next_command']}")
 
 
 @review_app.command("accept")
@@ -559,9 +560,7 @@ def review_accept(
 
     Example: meddata review accept 0123456789abcdef --role privacy-officer --reason "a drug"
     """
-    workplace = _look(home, config, lang)
-    made = _decide_item(workplace, name, "accepted", role=role, reason=reason, worker=worker)
-    answer(made, as_json, _decided_text)
+    _decide_item((home, config, lang), name, "accepted", as_json, role=role, reason=reason, worker=worker)
 
 
 @review_app.command("mask")
@@ -579,9 +578,7 @@ def review_mask(
 
     Example: meddata review mask 0123456789abcdef --role privacy-officer --reason "a name"
     """
-    workplace = _look(home, config, lang)
-    made = _decide_item(workplace, name, "masked", role=role, reason=reason, worker=worker)
-    answer(made, as_json, _decided_text)
+    _decide_item((home, config, lang), name, "masked", as_json, role=role, reason=reason, worker=worker)
 
 
 # -- leak sample: `meddata review sample` ------------------------------------------------------------------------------

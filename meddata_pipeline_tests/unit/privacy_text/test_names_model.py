@@ -54,6 +54,20 @@ def test_what_is_covered_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> 
     assert asked == [text]
 
 
+def test_an_answer_does_not_depend_on_other_texts() -> None:
+    """A clause that another text asks about is not asked about here for that."""
+    text, covered = "昨日陈嘉禾来过", [(2, 5)]
+    model = ChineseModel()
+    alone = [model.find_many([text], [covered]), model.find_many([text], [[]])]
+    assert [len(hits) for (hits,) in alone] == [0, 1]
+    # Beside the other one, in either order, and once more when the answer is remembered.
+    for first, second in ((covered, []), ([], covered)):
+        together = ChineseModel().find_many([text, text], [first, second])
+        assert sorted(map(len, together)) == [0, 1]
+        assert len(together[0 if first else 1]) == 0
+    assert model.find_many([text], [covered]) == alone[0]
+
+
 def test_the_best_path_is_that_of_trying_all_paths() -> None:
     """Viterbi against brute force, on random scores and transitions."""
     chance = np.random.default_rng(1)

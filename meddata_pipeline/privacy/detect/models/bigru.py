@@ -12,18 +12,13 @@ Source:
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.privacy.detect.models.packages import digest_of, package_folder, recipes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,39 +33,6 @@ class Token(NamedTuple):
     start: int
     end: int
     tag: str
-
-
-@cache
-def recipes() -> dict[str, Any]:
-    """The mapping of models.yaml."""
-    source = resources.files("meddata_pipeline.privacy.detect.models").joinpath("models.yaml")
-    loaded: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
-    return loaded
-
-
-def package_folder(package: str) -> Path:
-    """Where a package lies, without importing it.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    found = importlib.util.find_spec(package)
-    places = list(found.submodule_search_locations or ()) if found is not None else []
-    if not places:
-        raise ConfigError(
-            f"the package {package.lower()} is missing: the names model for Chinese needs it; "
-            "install deploy/requirements-sdist.txt",
-            where=package,
-        )
-    return Path(places[0])
-
-
-def digest_of(files: Sequence[Path]) -> str:
-    """SHA-256 over names and contents of files, in the order of their names."""
-    total = hashlib.sha256()
-    for path in sorted(files, key=lambda p: p.name):
-        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
 
 
 class Tagger:

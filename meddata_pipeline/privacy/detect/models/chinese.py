@@ -11,12 +11,12 @@ the taggers read the clauses in which it, or the grammar, leaves a doubt; each d
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
-from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token, recipes
+from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
+from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import characters, words
@@ -41,38 +41,37 @@ class ChineseModel:
     entities: tuple[str, ...] = ("PERSON",)
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[str, tuple[Hit, ...]] = OrderedDict()
+        self._doubts = lru_cache(maxsize=_KEPT)(lambda clause: tuple(_doubts(clause)))
+        self._answers: dict[str, tuple[Hit, ...]] = {}
 
     def find_many(self, texts: Sequence[str], covered: Sequence[Spans] | None = None) -> list[list[Hit]]:
         """For each folded text the names that the taggers agree on.
+
+        The answer for a text does not depend on the texts beside it.
 
         Args:
             texts: folded texts.
             covered: for each text what is known to be a name or number already; there is no doubt about it, and the
                 taggers are not asked for its sake.
         """
-        places: dict[str, list[tuple[int, int]]] = {}
-        doubtful: dict[str, None] = {}
+        asked: list[tuple[int, int, str]] = []
         for i, text in enumerate(texts):
             clear = covered[i] if covered is not None else ()
             for match in _CLAUSE.finditer(text):
-                clause, at = match.group(), match.start()
-                places.setdefault(clause, []).append((i, at))
-                if clause in self._answers or clause in doubtful:
-                    continue
-                inside = [(a - at, b - at) for a, b in clear if a < match.end() and at < b]
-                if _doubtful(clause, inside):
-                    doubtful[clause] = None
-        if doubtful:
-            asked = list(doubtful)
-            self._answers.update(zip(asked, _judged(asked), strict=True))
+                at = match.start()
+                if any(
+                    not any(a - at < end and start < b - at for a, b in clear)
+                    for start, end in self._doubts(match.group())
+                ):
+                    asked.append((i, at, match.group()))
+        unread = [clause for clause in dict.fromkeys(clause for _, _, clause in asked) if clause not in self._answers]
+        self._answers.update(zip(unread, _judged(unread), strict=True))
         answers: list[list[Hit]] = [[] for _ in texts]
-        for clause, where in places.items():
-            hits = self._answers.get(clause, ())
-            for i, at in where if hits else ():
-                answers[i] += [hit._replace(start=hit.start + at, end=hit.end + at) for hit in hits]
-        while len(self._answers) > _KEPT:
-            self._answers.popitem(last=False)
+        for i, at, clause in asked:
+            hits = self._answers[clause]
+            answers[i] += [hit._replace(start=hit.start + at, end=hit.end + at) for hit in hits]
+        for clause in list(self._answers)[: max(0, len(self._answers) - _KEPT)]:
+            del self._answers[clause]
         return answers
 
 
@@ -84,34 +83,31 @@ def _taggers() -> tuple[Tagger, Tagger]:
     return Tagger("lac"), Tagger("small", rjieba.cut)
 
 
-def _doubtful(sentence: str, covered: Spans = ()) -> bool:
-    """Whether the segmenter sees anything in a clause that could be a name and is not covered."""
+def _doubts(clause: str) -> Iterator[tuple[int, int]]:
+    """Where the segmenter sees something in a clause that could be a name."""
     import rjieba
 
-    if len(sentence) < 2 or not any(map(is_han, sentence)):
-        return False
+    if len(clause) < 2 or not any(map(is_han, clause)):
+        return
     names = grammar()
     at = 0
-    for word, kind in rjieba.tag(sentence):
+    for word, kind in rjieba.tag(clause):
         end = at + len(word)
         named = kind[:2] == "nr"
-        if not (named or len(word) == 1) or any(a < end and at < b for a, b in covered):
-            at = end
-            continue
         if len(word) > 1:
-            if not _ordinary(sentence, at, end) and not _eponym(sentence, at, end):
-                return True
-        # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
-        elif (
-            (named or word in names.surnames)
-            and word not in names.weak
-            and is_han(sentence[end : end + 1] or " ")
-            and not _ordinary(sentence, at, end + 1)
-            and not ordinary_at(sentence, at)
-        ):
-            return True
+            doubtful = named and not _ordinary(clause, at, end) and not _eponym(clause, at, end)
+        else:
+            # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
+            doubtful = (
+                (named or word in names.surnames)
+                and word not in names.weak
+                and is_han(clause[end : end + 1] or " ")
+                and not _ordinary(clause, at, end + 1)
+                and not ordinary_at(clause, at)
+            )
+        if doubtful:
+            yield at, end
         at = end
-    return False
 
 
 def _eponym(text: str, start: int, end: int) -> bool:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from meddata_pipeline.core.errors import ConfigError
-from meddata_pipeline.privacy.detect.models.bigru import digest_of, package_folder, recipes
+from meddata_pipeline.privacy.detect.models.packages import digest_of, package_folder, recipes
 from meddata_pipeline.privacy.detect.names import grammar
 
 
