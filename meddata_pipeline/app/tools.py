@@ -25,12 +25,14 @@ KeyKind = Literal["role", "root", "buyer"]
 
 
 def text_lines(stream: Iterable[bytes]) -> Iterator[str]:
-    """Lines of a byte stream; one that is not UTF-8 becomes a line that no JSON reader takes, in its place."""
+    """Lines of a byte stream; one that is not UTF-8 is NOT_UTF8, in its place."""
+    from meddata_pipeline.privacy.jsonl import NOT_UTF8
+
     for number, raw in enumerate(stream):
         try:
             yield raw.decode("utf-8-sig" if number == 0 else "utf-8")
         except UnicodeDecodeError:
-            yield "\ufffd"
+            yield NOT_UTF8
 
 
 def detectors(lang: str, roster: Path | None) -> tuple[Detector, dict[str, Detector]]:

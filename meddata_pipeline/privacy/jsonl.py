@@ -14,6 +14,8 @@ from meddata_pipeline.privacy.detect import Detector, Known, Span
 from meddata_pipeline.privacy.second_pass import SecondPass, Settled
 from meddata_pipeline.privacy.text import render, to_placeholders
 
+#: Stands for a line whose bytes are no UTF-8; no JSON looks like it.
+NOT_UTF8 = "\ufffd"
 #: Lines that are read before the first of them is answered.
 BATCH = 256
 
@@ -161,6 +163,8 @@ def _batches(items: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple
 
 def _read(number: int, line: str) -> _Item | dict[str, Any]:
     """Read one line; an error never repeats the line's content."""
+    if line == NOT_UTF8:
+        return {"line": number, "error": "not UTF-8"}
     try:
         value = json.loads(line)
     except ValueError:

@@ -182,6 +182,17 @@ def test_associate_gives_the_odds_ratio_of_the_table(place: Path) -> None:
     assert 'lang="zh' in (place / "report" / "report.html").read_text(encoding="utf-8")
 
 
+def test_lines_in_another_encoding_are_said_to_be_so(place: Path) -> None:
+    good = '{"id": 1, "text": "患者李小明"}\n'
+    (place / "notes.jsonl").write_bytes(good.encode() + good.encode("gb18030") + good.encode("utf-8-sig"))
+    answer = call("detect", "notes.jsonl")
+    assert answer.code == 2
+    lines = [json.loads(line) for line in answer.out.splitlines()]
+    assert lines[0]["spans"]
+    assert lines[1] == {"line": 2, "error": "not UTF-8"}
+    assert "李小明" not in answer.out + answer.err
+
+
 TOOLS = {
     "anonymize": ("anonymize", "births.csv", "--policy", "policy.yaml", "--out", "released.csv"),
     "risk": ("risk", "births.csv", "--policy", "policy.yaml"),
