@@ -64,7 +64,7 @@ class FlowBox:
 
 def text_width(text: str, size: float = _SIZE) -> float:
     """Estimated width in pixels: a wide (CJK) character is as wide as the type is high, others a bit over half."""
-    return sum(size if ord(char) >= 0x2E80 else size * 0.56 for char in text)
+    return size * sum(1 if ord(char) >= 0x2E80 else 0.7 if char.isupper() else 0.56 for char in text)
 
 
 def _plain(line: Line) -> str:
