@@ -110,21 +110,21 @@ class Tagger:
         """The best sequence of tags for each text of a batch (Viterbi)."""
         import numpy as np
 
-        steps, count, kinds = scores.shape
-        best = scores[0] + self._first
-        back = np.zeros((steps, count, kinds), np.int16)
-        incoming = np.ascontiguousarray(self._moves.T)
+        steps, count, _ = scores.shape
+        # The best score of every state at every step; the way back is found for the states on the path only.
+        best = np.empty_like(scores)
+        best[0] = scores[0] + self._first
+        moves = self._moves[:, None, :]
         for t in range(1, steps):
-            through = best[:, None, :] + incoming
-            back[t] = through.argmax(2)
-            reached = np.take_along_axis(through, back[t][:, :, None].astype(np.int64), 2)[:, :, 0] + scores[t]
-            best = np.where((t < lengths)[:, None], reached, best)
-        last = (best + self._last).argmax(1)
-        for i in range(count):
-            path = [int(last[i])]
-            for t in range(int(lengths[i]) - 1, 0, -1):
-                path.append(int(back[t, i, path[-1]]))
-            yield path[::-1]
+            best[t] = (best[t - 1].T[:, :, None] + moves).max(0) + scores[t]
+        states = np.empty((steps, count), np.int64)
+        states[-1] = (best[lengths - 1, np.arange(count)] + self._last).argmax(1)
+        incoming = self._moves.T
+        for t in range(steps - 2, -1, -1):
+            before = (best[t] + incoming[states[t + 1]]).argmax(1)
+            states[t] = np.where(t < lengths - 1, before, states[t + 1])
+        for i, length in enumerate(lengths.tolist()):
+            yield states[:length, i].tolist()
 
     def _tokens(self, path: Sequence[int], lengths: Sequence[int]) -> Iterator[Token]:
         at = start = 0

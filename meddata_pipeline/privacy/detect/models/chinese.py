@@ -22,7 +22,7 @@ from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import characters, words
 
 #: A clause, or a piece of one: taggers that read whole sentences found no more names, and took twice as long.
-_CLAUSE = re.compile("[^。！？!?；;\n，,]{1,120}[。！？!?；;\n，,]?")
+_CLAUSE = re.compile("[^。！？!?；;\n，, ]{1,120}[。！？!?；;\n，, ]?")
 #: What makes a name that of a disease, sign or scale: 库欣综合征, 格林-巴利综合征, 墨菲征.
 _EPONYM = re.compile(
     "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
@@ -121,32 +121,53 @@ def _ordinary(text: str, start: int, end: int) -> bool:
     return text[start : start + 2] in names.not_names or any(c in names.not_given for c in text[start:end])
 
 
-def _judged(sentences: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
-    """The names of sentences."""
-    import rjieba
+def _judged(clauses: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
+    """The names of clauses.
 
-    rule = recipes()
+    The second tagger reads those in which the first, the segmenter or a dot speaks for a name: by itself it is not
+    believed.
+    """
     first, second = _taggers()
-    persons = tuple(rule["taggers"][name]["person"] for name in ("lac", "small"))
-    for sentence, one, two in zip(sentences, first.tag(sentences), second.tag(sentences), strict=True):
-        segmenter: set[tuple[int, int]] = set()
-        at = 0
-        for word, kind in rjieba.tag(sentence):
-            if kind[:2] == "nr":
-                segmenter.add((at, at + len(word)))
-            at += len(word)
-        votes = [
-            {_trimmed(sentence, token) for token in tokens if token.tag == person}
-            for tokens, person in zip((one, two), persons, strict=True)
-        ]
+    ones = [_persons("lac", clause, tokens) for clause, tokens in zip(clauses, first.tag(clauses), strict=True)]
+    segmented = [_segmented(clause) for clause in clauses]
+    again = [
+        i
+        for i, clause in enumerate(clauses)
+        if ones[i] or segmented[i] or any(dot in clause for dot in _DOTS)
+    ]
+    twos: dict[int, set[tuple[int, int]]] = {
+        i: _persons("small", clauses[i], tokens)
+        for i, tokens in zip(again, second.tag([clauses[i] for i in again]), strict=True)
+    }
+    for i, clause in enumerate(clauses):
+        one, two = ones[i], twos.get(i, set())
         found: list[Hit] = []
-        for start, end in sorted(votes[0] | votes[1]):
-            both = (start, end) in votes[0] and (start, end) in votes[1]
-            only_second = (start, end) not in votes[0]
-            score = _score(sentence[start:end], both, only_second, (start, end) in segmenter)
-            if score and not _eponym(sentence, start, end) and (both or not _ordinary(sentence, start, end)):
+        for start, end in sorted(one | two):
+            both = (start, end) in one and (start, end) in two
+            only_second = (start, end) not in one
+            score = _score(clause[start:end], both, only_second, (start, end) in segmented[i])
+            if score and not _eponym(clause, start, end) and (both or not _ordinary(clause, start, end)):
                 found.append(Hit(start, end, "PERSON", score))
         yield tuple(found)
+
+
+def _persons(tagger: str, clause: str, tokens: Sequence[Token]) -> set[tuple[int, int]]:
+    """What a tagger takes for names."""
+    person = recipes()["taggers"][tagger]["person"]
+    return {_trimmed(clause, token) for token in tokens if token.tag == person}
+
+
+def _segmented(clause: str) -> set[tuple[int, int]]:
+    """What the segmenter takes for names."""
+    import rjieba
+
+    found: set[tuple[int, int]] = set()
+    at = 0
+    for word, kind in rjieba.tag(clause):
+        if kind[:2] == "nr":
+            found.add((at, at + len(word)))
+        at += len(word)
+    return found
 
 
 def _score(word: str, both: bool, only_second: bool, segmenter: bool) -> float:
