@@ -19,7 +19,7 @@ from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import characters, words
+from meddata_pipeline.privacy.detect.words import alternation, characters, words
 
 #: A clause, or a piece of one: taggers that read whole sentences found no more names, and took twice as long.
 _CLAUSE = re.compile("[^。！？!?；;\n，, ]{1,120}[。！？!?；;\n，, ]?")
@@ -27,6 +27,8 @@ _CLAUSE = re.compile("[^。！？!?；;\n，, ]{1,120}[。！？!?；;\n，, ]?"
 _EPONYM = re.compile(
     "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
 )
+#: A title behind a name.
+_TITLE = re.compile(" ?" + alternation(words("titles")))
 _DOTS = "\u00b7-"
 #: Half-open ranges of a text.
 Spans = Sequence[tuple[int, int]]
@@ -94,7 +96,10 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
     for word, kind in rjieba.tag(clause):
         end = at + len(word)
         named = kind[:2] == "nr"
-        if len(word) > 1:
+        if word[0] in names.surnames and _TITLE.match(clause, at + 1):
+            # A surname before a title is found by its rule (recognizers/name_title.py).
+            doubtful = False
+        elif len(word) > 1:
             doubtful = named and not _ordinary(clause, at, end) and not _eponym(clause, at, end)
         else:
             # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
