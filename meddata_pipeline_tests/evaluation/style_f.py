@@ -125,7 +125,7 @@ class StyleF(Style):
                 "易飞针",
             ),
         ),
-        "span": ("2天", "4小时", "1周余", "20分钟", "6年", "近3月", "昨夜", "10天"),
+        "span": ("2天", "4小时", "1周", "20分钟", "6年", "近3月", "半日", "10天"),
     }
     fillers: ClassVar[dict[str, tuple[str, ...]]] = {
         "tie": ("儿子", "女儿", "妻子", "丈夫", "母亲", "父亲", "弟弟", "儿媳", "孙女", "外甥"),
@@ -249,7 +249,7 @@ class StyleF(Style):
             (
                 "{doctor}主任医师：患者{disease}诊断成立，{finding}支持。\n{doctor2}副主任医师：同意，建议{procedure}。\n{outer}药师：{drug}需调整剂量。",
                 "参加人员：{doctor}、{doctor2}、{outer}、{nurse}、{tech}、{outer}；记录人{outer}。",
-                "{titled}：死亡原因为{disease}。\n{titled}：抢救及时。\n{outer}（麻醉科）：同意以上意见。",
+                "{titled}：死亡原因为{disease}。\n{outer}主任医师：抢救及时。\n{outer}（麻醉科）：同意以上意见。",
                 "MDT讨论：{outer}（{dept}）认为{finding}；{outer}（{dept}）建议{procedure}；{doctor}总结：先予{drug}。",
                 "主持人{mark}{doctor} 汇报人{mark}{doctor2} 记录{mark}{outer}",
                 "{outer}发言：{disease}可解释全部症状，{doctor2}持不同意见，认为应排除{disease}。",
@@ -286,7 +286,7 @@ class StyleF(Style):
                 "家系样本：父{kin2}，母{outer}，先证者{patient}，检出杂合变异，遗传咨询师{outer}。",
                 "{finding} 诊断医师:{tech} 书写医师:{outer} 审核:{doctor2}",
                 "{pinyin} M 045Y CT CHEST 技师{tech} 检查号：{exam_no} {finding}",
-                "标本接收{tech}，危急值报告人{outer}，接电话者{nurse}，血钾{measure}。",
+                "标本接收{tech}，危急值报告人{outer}，接电话者{nurse}，血钾{potassium}。",
                 "超声描述：{finding}。检查者 {spaced_tech} 记录者 {spaced_outer}",
                 "病理号：{path_no} 送检医师 {doctor}（{dept}） 会诊专家 {outer}",
                 "输入:{nurse} 核收:{tech} 打印:{outer}",
@@ -414,6 +414,8 @@ class StyleF(Style):
             return Piece(rng.choice((str(rng.randint(1, 68)), f"+{rng.randint(1, 9)}", f"0{rng.randint(1, 9)}")))
         if slot == "bp":
             return Piece(f"{rng.randint(85, 190)}/{rng.randint(45, 115)}mmHg", "content")
+        if slot == "potassium":
+            return Piece(f"{rng.randint(22, 71) / 10}mmol/L", "content")
         if slot == "sister":
             name, length = case.doctors[2]
             return Piece(name[:length] if length else name, "PERSON", behind=rng.choice(("护士长", "护士", "主管护师")))
