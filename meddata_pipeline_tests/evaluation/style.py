@@ -86,6 +86,10 @@ class Style:
         """What happens to the words of one note."""
         return None
 
+    def own(self, case: Case, slot: str) -> Piece | None:
+        """What stands in a slot that only this author has; None for any other."""
+        return None
+
     def address(self, rng: Random) -> str:
         """An address."""
         raise NotImplementedError
@@ -183,6 +187,9 @@ class Case:
             return Piece(rng.choice(style.words[slot]), "content")
         if slot in style.fillers:
             return Piece(rng.choice(style.fillers[slot]))
+        own = style.own(self, slot)
+        if own is not None:
+            return own
         method = getattr(self, f"_{slot}", None)
         if method is not None:
             piece: Piece = method()
