@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--notes", type=int, default=400, help="notes of each author")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="without what is known and without the roster")
-    parser.add_argument("--errors", type=int, default=0, metavar="N", help="the N most frequent errors (A and B only)")
+    parser.add_argument(
+        "--errors", type=int, default=0, metavar="N", help="the N most frequent errors (A, B and E only)"
+    )
     parser.add_argument("--entity", help="errors of one entity only")
     parser.add_argument("--shared", action="store_true", help="the shared texts too (names only)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
