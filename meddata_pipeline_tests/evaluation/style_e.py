@@ -24,7 +24,7 @@ _WOMEN = (
     *("秀芝", "桂香", "素云", "菊花", "腊梅", "春兰", "翠花", "玉芬", "月娥", "巧云", "彩霞", "美玲", "丽萍", "晓燕"),
     *("雪梅", "冬梅", "小红", "婷婷", "佳怡", "梦瑶", "雨桐", "欣妍", "若曦", "诗涵", "紫萱", "思彤", "子涵", "可馨"),
     *("静怡", "雅楠", "招娣", "来弟", "银花", "改芝", "爱莲", "凤仙", "水仙", "素珍", "惠芬", "金娣", "亚楠", "玉洁"),
-    *("文君", "转运", "如意", "平安", "团圆", "乐乐", "芳", "敏", "娜", "静", "丽", "艳", "霞", "玲", "慧", "倩"),
+    *("文君", "如意", "平安", "团圆", "乐乐", "芳", "敏", "娜", "静", "丽", "艳", "霞", "玲", "慧", "倩"),
     *("莉", "琴", "蕾", "洁", "颖", "露"),
 )
 #: Whole names that are words as well, each with a surname of one character.
@@ -40,17 +40,27 @@ class _Spoken(People):
     """Real given names, and one name in twenty that is a word."""
 
     def name(self, rng: Random) -> tuple[str, int]:
-        whole, length = super().name(rng)
-        if not length:
-            return whole, 0
-        if rng.random() < 0.05:
+        kind = rng.random()
+        if kind < 0.03:
+            return rng.choice(self.minority), 0
+        if kind < 0.08:
             return rng.choice(_WORDS), 1
-        if rng.random() < 0.8:
-            return whole[:length] + rng.choice(rng.choice((_MEN, _WOMEN))), length
-        return whole, length
+        surname = self.surname(rng)
+        if rng.random() < 0.1:
+            return surname + rng.choice(self.given) + rng.choice(self.given), len(surname)
+        return surname + rng.choice(rng.choice((_MEN, _WOMEN))), len(surname)
+
+    def surname(self, rng: Random) -> str:
+        """One in thirty of two characters; of the others six in seven are frequent."""
+        if rng.random() < 0.03:
+            return rng.choice(self.compound)
+        third = len(self.surnames) // 3
+        return rng.choice(self.surnames[:third] if rng.random() < 0.85 else self.surnames[third:])
 
 
-_WHO = re.compile(r"(patient|kin2?|doctor2?|nurse|tech|[a-h])(?:_([gtcnmkr]))?")
+_SIR = ("大爷", "哥", "叔", "师傅", "先生", "大伯", "大哥", "老师傅")
+_MADAM = ("阿姨", "姐", "婶", "奶奶", "女士", "大妈", "大姐", "嫂子")
+_WHO = re.compile(r"(patient|kin2?|doctor2?|nurse|tech|[a-h]|[mw][12])(?:_([gtcnmkr]))?")
 _WORKERS = frozenset(("doctor", "doctor2", "nurse", "tech"))
 
 
@@ -62,15 +72,15 @@ def _of(choices: Sequence[str], name: str) -> str:
 class StyleE(Style):
     """Entries of several hands, as they were said.
 
-    People are slots ``who`` or ``who_form``. ``who`` is the patient, kin, staff, or a to h: people in no table who keep
-    their names within a note. Forms: g the given name alone, t surname and a staff's title, c surname and what laymen
+    People are slots ``who`` or ``who_form``. ``who`` is the patient, kin, staff, or a to h, men m and women w: people in no
+    table who keep their names within a note. Forms: g the given name alone, t surname and a staff's title, c surname and what laymen
     call each other, n 老王 or 小王, m 王某, k the given name with such a word, r how somebody of that given name is
     related. As with all authors words behind a name are not part of it; 老, 小, 阿 and 某 are: without them nobody would
     be called so.
     """
 
     name = "E"
-    people: ClassVar[People] = _Spoken(
+    people: ClassVar[_Spoken] = _Spoken(
         surnames="陈李王张黄林刘吴杨郑周徐孙朱马胡郭何高罗梁宋谢韩唐冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金贾韦夏付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤常温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲翁冉骆蓝路游辛靳欧管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤阳时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝",
         given="强军波涛明华平杰亮辉玲芬琴秀霞艳芝香花云梅兰英莉倩慧颖琪悦彤萱妍睿哲航博凯旭森岩松柏山川海河江峰林东升国民安康福贵喜顺根水生银玉宝珠",
         compound=("欧阳", "司徒", "夏侯", "端木", "公孙", "东方", "南宫", "宇文"),
@@ -195,25 +205,7 @@ class StyleE(Style):
         "clock": ("8:40", "14:20", "晚上七点多", "凌晨三点", "下午", "早上交班时", "22:05", "中午"),
     }
     titles: ClassVar[tuple[str, ...]] = ("主任", "医生", "大夫", "护士长", "老师", "护士", "科长", "院长", "博士")
-    courtesies: ClassVar[tuple[str, ...]] = (
-        *(
-            "大爷",
-            "阿姨",
-            "姐",
-            "哥",
-            "叔",
-            "婶",
-            "奶奶",
-            "师傅",
-            "女士",
-            "先生",
-            "大妈",
-            "大姐",
-            "老板",
-            "嫂子",
-            "警官",
-        ),
-    )
+    courtesies: ClassVar[tuple[str, ...]] = _SIR + _MADAM
     hospitals: ClassVar[tuple[str, ...]] = (
         *("温岭市第一人民医院", "襄阳市中心医院", "柳州市工人医院", "大庆油田总医院", "晋江市中医院"),
         *("宜昌市第二人民医院", "洛阳市妇幼保健院", "眉山市人民医院", "保定市第三医院", "台州骨伤医院"),
@@ -244,7 +236,7 @@ class StyleE(Style):
         (
             0.7,
             (
-                "接电话的是{kin}，说{patient_g}刚睡下，{complaint}比出院时轻，{drug}还在吃。问{kin_g}血压量没量，答{measure}。",
+                "接电话的是{kin}，说{patient_g}刚睡下，{complaint}比出院时轻，{drug}还在吃。问{kin_g}在家量的结果，答{measure}。",
                 "打本人电话没人接，改打{kin}，{kin}说他跟{a}出门了，晚点让{patient_g}回电话。",
                 "{patient}本人接听，诉{complaint}，问能不能停{drug}，告知不要自己停，先让{doctor_t}看过再说。",
                 "第一次拨打{mobile}关机；第二次{kin}接，自称是{kin_r}，{told}恢复得不错，{finding}。",
@@ -260,6 +252,8 @@ class StyleE(Style):
                 "今天给{patient}、{b}、{c}、{d}四位打了电话，{patient}和{c}接了，{b}占线，{d}是空号。",
                 "{kin2}说：{kin}在外地打工，家里就{patient_g}一个人，药是{role}{e}帮着拿的。",
                 "回访时{patient_k}在菜市场，{told}{complaint}没再犯，药按{doctor_t}说的吃，{dose}。",
+                "据{a}称，{patient_g}昨天被{b}接走了，{kin}还不知道，请{kin}尽快与{b_g}联系。",
+                "上次由{a}陪同来复查，这次是{b}送来的，问{patient_g}，{told}跟{a_g}闹翻了。",
             ),
         ),
         (
@@ -269,6 +263,8 @@ class StyleE(Style):
                 "问：家里谁做主？答：老大{kin}做主，老二{kin2}听他的。",
                 "问：平时吃什么药？答：{drug}，{a}从网上给买的，吃了{span}。",
                 "患者{kin_r}{kin}诉{patient_g}{span}前{complaint}，{a}劝他来他不来，后来是{b}硬拉着送来的。",
+                "{a}陪同{patient}来诊，{b}随后赶到，{a}诉{complaint}，{b}称没有的事，两人说法不一。",
+                "手术同意书让{kin}签字，{kin}让{kin2}签，{kin2}不签，最后找{a}见证由{patient}按手印。",
                 "{doctor}跟{kin}讲了{procedure}的风险，{kin}问{kin2}意见，{kin2}说听医生的，{kin}签字。",
                 "{kin}问：能不能请{other_hospital}的{a}来做？{doctor_t}答：可以联系{a_t}，会诊费自理。",
                 "谈话对象：{kin}、{kin2}、{a}（{role}）。{a}提出先保守，{kin_g}不同意，{feel}。",
@@ -294,8 +290,10 @@ class StyleE(Style):
                 "隔壁床{a}的{drug}误发给{patient}，{a}家属{b}发现，{nurse}立即收回，两人均未服用，已报{doctor_t}。",
                 "{nurse}核对时喊「{a}」，{patient}应了一声，于是把{a_g}的血抽成了{patient_g}的，{tech}在检验科发现标本不符。",
                 "{kin}说{fee}对不上，收费处{a}查了，{fee}退到{bank_card}，户名{kin}。",
+                "{patient_g}被{a}推了一把，{b}和{c}都看见了，{c}愿意作证，找{tech}登记了电话{new_mobile}。",
+                "据护工{a}回忆，{patient}是被{b}扶上床的，{b}说没有，叫来{c}对质，{c}也说不清。",
                 "{a}在{where}滑倒，{b}扶的，{c}叫的轮椅，{doctor}看过，{sign}，{a}未再追究。",
-                "{patient}与{a}因开窗发生口角，{a}先动手，{b}拉架被抓伤，{nurse}通知{c_t}，双方由{d_c}带去做笔录。",
+                "{patient}与{a}因开窗发生口角，{a}先动手，{b}拉架被抓伤，{nurse}通知{c_t}，双方由民警{d}带去做笔录。",
                 "投诉办{tech}回电{kin}：{doctor}已停诊反省。{kin}不满意，要{doctor}当面给{patient_g}赔不是。",
                 "{kin}要求复印{patient}病历，委托{a}来办，{a}身份证{resident_id}，经{tech}核对放行。",
                 "整改：{nurse}扣当月绩效，{doctor2}负责带教，{tech}每周抽查，结果报{a_t}。",
@@ -306,34 +304,37 @@ class StyleE(Style):
             0.4,
             (
                 "{clock}接{a}来电，称{b}在{new_address}被车撞，车牌{plate}，司机{c}在现场。",
-                "到达时{patient}躺在路边，{a}扶着头，{b}在打电话，{sign}，血压{measure}。",
+                "到达时{patient}躺在路边，{a}扶着头，{b}在打电话，{sign}，测得{measure}。",
                 "随车医生{doctor}，护士{nurse}，司机{a}，担架员{b}、{c}。",
                 "{a}说是遛弯碰上的，不认识患者，是{b}叫他拨的120，后来{kin}赶到。",
                 "现场另有伤者{b}、{c}，由二车组{d}送{other_hospital}；{patient}由我车送回。",
                 "路人{a}，{new_mobile}，称看到{patient}骑车摔倒，旁边卖水果的{b_n}可以作证。",
                 "肇事司机{a}垫了{fee}，身份证{old_id}，交警{b}已取证。",
+                "{a}、{b}二人用三轮车把{patient}送来，{a}称姓名不详，后经{c}辨认为{patient}，通知{kin}。",
                 "{kin}拒绝送医，{a}劝了{span}也不听，签字人{kin}，见证人{a}。",
                 "途中{patient}呼之能应，诉{complaint}，给氧，{kin}跟车，{clock}交急诊{doctor2}。",
-                "报警人{a}与{patient}系{role}关系，两人喝酒，同桌{b}、{c}、{d}先走，{a}见其吐血，遂呼救。",
+                "报警人{a}与{patient}是同乡，两人喝酒，同桌{b}、{c}、{d}先走，{a}见其吐血，遂呼救。",
             ),
         ),
         (
             0.55,
             (
-                "案主{patient}，早年丧偶，跟小儿子{kin}过，大女儿{kin2}嫁到外地，{a}是帮忙的{role}。",
-                "{patient_g}说最放心不下孙子{a}，{a_g}今年上初二，成绩不好，跟{b}学坏了。",
+                "案主{patient}，早年丧偶，跟小儿子{m1}过，大女儿{w1}嫁到外地，{a}是帮忙的{role}。",
+                "{patient_g}说最放心不下孙子{m1}，{m1_g}今年上初二，成绩不好，跟{b}学坏了。",
                 "谈到{kin}，{patient}沉默{span}，后说：「{kin_g}不孝顺，还不如{a}。」",
                 "{kin}失业后靠{a}接济，{patient}的{fee}是{b}、{c}和{d}凑的，社区{e_t}答应帮忙申请救助。",
                 "工友{a}{told}，{patient}平时话少，跟{b}合得来，出事前一天还约{b_g}去钓鱼。",
                 "班主任{a}来院看望，带了同学{b}、{c}、{d}写的卡片，{patient_g}笑了，给{b_g}回了条语音。",
-                "{patient}自述与{a}分手后{complaint}，{a}又找了{b}，她想不开，吃了{drug}，幸好{c}发现得早。",
+                "{patient}自述与{a}分手后{complaint}，{a}又找了{b}，一时想不开，吃了{drug}，幸好{c}发现得早。",
                 "联系民政{a}、居委会{b_t}，{b}说{patient_n}是低保户，可由{c}代办，手机{new_mobile}。",
                 "量表由{tech}协助完成，{patient}不识字，{tech}逐条念，{kin}在外面等。{sign}。",
-                "{patient}提到{a}时哭了，说{a_g}是他战友，{past}因{disease}没的。",
+                "{patient}提到{a}时哭了，说{a_g}是老战友，{past}因{disease}没的。",
                 "同病室{a}、{b}对{patient_g}很照顾，{a_c}常给她带饭，{b_c}教她练气功。",
-                "志愿者{a}和{b}今天陪{patient}下楼晒太阳，{patient_c}叫{a_g}「闺女」。",
-                "母亲{kin}，父亲{kin2}，哥哥{a}，嫂子{b}，侄子{c}，目前住{new_address}。",
-                "{kin}与儿媳{a_m}不和，为照顾{patient}的事吵过，{b_c}出面调解，{feel}。",
+                "{patient_n}嘴上说不想{w1}，夜里喊{w1_g}，跟{a}聊到半夜，{a_k}劝{patient_g}想开些。",
+                "问起{m1}和{m2}，{patient}说{m1_g}随爹，{m2_g}随她，都不爱说话，只有{w1}肯跟她讲。",
+                "志愿者{a}和{b}今天陪{patient}下楼晒太阳，{patient_c}叫{b_g}「孩子」。",
+                "母亲{w1}，父亲{m1}，哥哥{m2}，嫂子{w2}，侄子{c}，目前住{new_address}。",
+                "{kin}与儿媳{w1_m}不和，为照顾{patient}的事吵过，{b_c}出面调解，{feel}。",
             ),
         ),
         (
@@ -346,13 +347,16 @@ class StyleE(Style):
                 "{n}床{patient}家属叫{kin}，{n}床{a}家属叫{b}，别弄混了@{nurse}@{tech}",
                 "谁看见{a}的片子了？{tech}说给{doctor2}了，{doctor2}说没有[捂脸]",
                 "明天手术：{patient}、{a}、{b}，{doctor}主刀，{doctor2}一助，{c}上台跟一下",
-                "{tech}发来：{patient}（{exam_no}）{finding}，麻烦{doctor_t}看一眼",
+                "{tech}发来：{patient}（检查号{exam_no}）{finding}，麻烦{doctor_t}看一眼",
                 "今晚夜班{nurse}，我跟{tech}换了，{a}休息，有事打{local_phone}或者找{doctor_n}",
                 "{doctor_g}，{kin}又来电话了，问{patient}啥时候能转{ward}，我说等{doctor2_t}通知",
                 "收到{kin}红包一个，已当面退还，{nurse}{tech}在场",
-                "{a}进修结束了，{b}来接她，{n}到{n}床交给{b_g}管，{doctor_t}请批准",
+                "@{nurse_g} 你跟{tech_g}说一声，{a_c}的轮椅借给{b}了，用完找{b_c}要",
+                "{doctor_t}在吗？{n}床{patient_k}找你，{kin_c}也在，说是{a_t}介绍来的",
+                "{n}床{patient}，{n}床{a}，{n}床{b}，{n}床{c}今天出院，{nurse}发药，{tech}结账",
+                "{a}进修结束了，{b}来接班，{n}床交给{b_g}管，{doctor_t}请批准",
                 "@所有人 {patient}欠费了，{kin}说下午交，{nurse}盯一下，别忘了跟{a}说",
-                "帮忙转告{a}，{b}让他下班去{where}找{c_n}拿{drug}",
+                "帮忙转告{a}，{b}让下班去{where}找{c_n}拿{drug}",
                 "{n}床走了，{n}床收{patient}，{disease}，{code}，{kin}陪护，{doctor2}管\n{done}",
                 "刚{c}打来说{a}师傅晚上不来了，护工换成{b}，{patient}那边{kin}知道",
             ),
@@ -368,7 +372,7 @@ class StyleE(Style):
                 "决定：{patient}先不做{procedure}，{kin_g}明天跟{a}去{other_hospital}找{b_t}再问问，{later}前回话。",
                 "参会人员签到：{kin} {kin2} {a} {b} {doctor} {nurse}",
                 "{patient}通过视频参加，{kin2}举的手机，{patient_g}说想回家看{a}和{b}两个孩子。",
-                "外孙女{a}从国外连线，由{b}翻译，问{disease}会不会遗传，{doctor_t}答复后{a_g}{feel}。",
+                "外孙女{w1}从国外连线，由{b}翻译，问{disease}会不会遗传，{doctor_t}答复后{w1_g}{feel}。",
                 "委托书：本人{patient}委托{kin}办理住院事宜，{kin2}知情。证明人{a}、{b}。",
             ),
         ),
@@ -432,13 +436,13 @@ class StyleE(Style):
             0.8,
             (
                 "投诉内容：家属称{fee}收得不明不白，护士长解释后表示理解，未再要求赔偿。{sign}。",
-                "事件经过：夜班护士巡视发现老人坐在地上，随即扶起，测血压{measure}，{sign}，报值班医生。",
+                "事件经过：夜班护士巡视发现老人坐在地上，随即扶起，测得{measure}，{sign}，报值班医生。",
                 "上报：{drug}发放错误一例，白班与夜班交接不清，未造成后果。原因分析：常规核对流于形式。",
                 "不良事件：输{drug}时出现{complaint}，立即停药，保留余液，通知当班医生，{span}后缓解。",
                 "整改措施：马上组织全科学习，高年资护士带低年资护士，每周抽查，方向要明确，时间要落实。",
                 "来人反映食堂的菜太咸，高血压的人吃不了；又说电梯慢。已转后勤，{finding}一事另行答复。",
-                "路人报警，称有老人倒在公园门口，到场见神志清，{sign}，测血糖{measure}，送回。",
-                "出车途中家属称{complaint}{span}，既往{disease}，含{drug}无效，血压{measure}，吸氧、建通道。",
+                "路人报警，称有老人倒在公园门口，到场见神志清，{sign}，测得{measure}，送回。",
+                "出车途中家属称{complaint}{span}，既往{disease}，含{drug}无效，测得{measure}，吸氧、建通道。",
             ),
         ),
         (
@@ -446,7 +450,7 @@ class StyleE(Style):
             (
                 "@所有人 明天周一大交班，{drug}要双人核对，{disease}的病人单独排，收到请回复",
                 "{n}床要换药，{n}床{complaint}，{n}床等{procedure}，谁有空去看一眼\n{done}",
-                "{n}床血钾{measure}，{drug}先停\n{done}\n家属在{where}，记得谈话",
+                "{n}床结果{measure}，{drug}先停\n{done}\n家属在{where}，记得谈话",
                 "药房通知：{drug}缺货，可用{drug}代替，剂量{dose}，急用的打电话",
                 "群公告：金属物品不能带进磁共振室，{procedure}前去掉假牙；水杯、手机放外面柜子",
                 "今天来的病人多，{disease}{n}个，{disease}{n}个，常规检查都开了，辛苦各位",
@@ -479,10 +483,10 @@ class StyleE(Style):
     )
 
     def noise(self, rng: Random) -> Callable[[str], str] | None:
-        """One in six types no commas, one in ten no full stops either."""
+        """Some type blanks for commas, some for full stops too, some half-width marks."""
         chance = rng.random()
         if chance < 0.06:
-            return lambda text: text.replace("，", " ").replace("。", "")
+            return lambda text: text.replace("，", " ").replace("。", " ")
         if chance < 0.16:
             return lambda text: text.replace("，", " ")
         if chance < 0.24:
@@ -495,18 +499,19 @@ class StyleE(Style):
         who, form = match.groups()
         name, length = self._who(case, who)
         given, surname = name[length:], name[:length]
+        woman = given in _WOMEN
         if form is None:
             return Piece(name, "PERSON")
         if form == "r":
             women = ("女儿", "老伴", "儿媳", "妻子", "外甥女")
-            return Piece(_of(women if given in _WOMEN else ("儿子", "女婿", "丈夫", "孙子", "侄子"), name))
+            return Piece(_of(women if woman else ("儿子", "女婿", "丈夫", "孙子", "侄子"), name))
         if form in "gk":
             short = name.split("·")[0] if not length else given if len(given) == 2 else name
             if len(given) == 1 and ord(name[0]) % 2:
-                short = given * 2 if given in _WOMEN else "阿" + given
+                short = given * 2 if woman else "阿" + given
             if form == "g":
                 return Piece(short, "PERSON")
-            return Piece(short, "PERSON", behind=_of(("叔", "姐", "哥", "婶", "大爷", "阿姨"), name))
+            return Piece(short, "PERSON", behind=_of(("姐", "婶", "阿姨") if woman else ("叔", "哥", "大爷"), name))
         if not length:
             surname = name.split("·")[0]
         elif form == "n":
@@ -514,7 +519,7 @@ class StyleE(Style):
         elif form == "m":
             return Piece(surname + _of(("某", "某某"), name), "PERSON")
         worker = who in _WORKERS or form == "t"
-        return Piece(surname, "PERSON", behind=_of(self.titles if worker else self.courtesies, name))
+        return Piece(surname, "PERSON", behind=_of(self.titles if worker else _MADAM if woman else _SIR, name))
 
     def _who(self, case: Case, who: str) -> tuple[str, int]:
         known = {"patient": case.patient, "kin": case.kin[0], "kin2": case.kin[1]}
@@ -522,8 +527,14 @@ class StyleE(Style):
         if person := (known | workers).get(who):
             return person
         if who not in case.others:
-            case.others[who] = self.people.name(case.rng)
+            case.others[who] = self._other(case.rng, who)
         return case.others[who]
+
+    def _other(self, rng: Random, who: str) -> tuple[str, int]:
+        if len(who) == 1:
+            return self.people.name(rng)
+        surname = self.people.surname(rng)
+        return surname + rng.choice(_MEN if who[0] == "m" else _WOMEN), len(surname)
 
     def address(self, rng: Random) -> str:
         place = rng.choice(
