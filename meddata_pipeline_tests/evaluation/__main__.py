@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="without what is known and without the roster")
     parser.add_argument(
-        "--errors", type=int, default=0, metavar="N", help="the N most frequent errors (A, B and F only)"
+        "--errors", type=int, default=0, metavar="N", help="the N most frequent errors (A, B, E and F only)"
     )
     parser.add_argument("--entity", help="errors of one entity only")
     parser.add_argument("--shared", action="store_true", help="the shared texts too (names only)")

@@ -16,11 +16,12 @@ from meddata_pipeline_tests.evaluation.style_a import StyleA
 from meddata_pipeline_tests.evaluation.style_b import StyleB
 from meddata_pipeline_tests.evaluation.style_c import StyleC
 from meddata_pipeline_tests.evaluation.style_d import StyleD
+from meddata_pipeline_tests.evaluation.style_e import StyleE
 from meddata_pipeline_tests.evaluation.style_f import StyleF
 
-STYLES: dict[str, Style] = {style.name: style for style in (StyleA(), StyleB(), StyleC(), StyleD(), StyleF())}
+STYLES: dict[str, Style] = {style.name: style for style in (StyleA(), StyleB(), StyleC(), StyleD(), StyleE(), StyleF())}
 #: Authors on which rules may be developed; the errors of the others are not shown.
-OPEN = frozenset("ABF")
+OPEN = frozenset("ABEF")
 
 
 def predict(notes: Sequence[Note], *, known: bool = True) -> list[list[Truth]]:

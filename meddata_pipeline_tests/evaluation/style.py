@@ -86,10 +86,6 @@ class Style:
         """What happens to the words of one note."""
         return None
 
-    def own(self, case: Case, slot: str) -> Piece | None:
-        """What stands in a slot that only this author has; None for any other."""
-        return None
-
     def address(self, rng: Random) -> str:
         """An address."""
         raise NotImplementedError
@@ -120,6 +116,10 @@ class Style:
         """A number that the author's hospital gives."""
         return values.digits(rng, 8)
 
+    def slot(self, case: Case, slot: str) -> Piece | None:
+        """A slot of the author's own; None where it is one that all authors share."""
+        return None
+
     def measure(self, rng: Random) -> str:
         """A measured value with its unit, which must be kept."""
         kind = rng.randrange(8)
@@ -142,6 +142,8 @@ class Style:
 
 class Case:
     """One patient of one author, and the filling of slots.
+
+    ``others`` is for an author who names the same strangers more than once: they are in no table.
 
     Args:
         style: the author.
@@ -166,6 +168,7 @@ class Case:
         self.kin = [style.people.name(rng) for _ in range(2)]
         self.kin_mobile = values.mobile(rng)
         self.doctors = [rng.choice(staff) if rng.random() < 0.9 else style.people.name(rng) for _ in range(4)]
+        self.others: dict[str, tuple[str, int]] = {}
         self.latin = rng.choice(style.people.latin)
         self.hospital = rng.choice(style.hospitals)
 
@@ -187,7 +190,7 @@ class Case:
             return Piece(rng.choice(style.words[slot]), "content")
         if slot in style.fillers:
             return Piece(rng.choice(style.fillers[slot]))
-        own = style.own(self, slot)
+        own = style.slot(self, slot)
         if own is not None:
             return own
         method = getattr(self, f"_{slot}", None)

@@ -407,7 +407,7 @@ class StyleF(Style):
     def noise(self, rng: Random) -> Callable[[str], str] | None:
         return rng.choices((None, _lines, _bare, _half), (78, 9, 6, 7))[0]
 
-    def own(self, case: Case, slot: str) -> Piece | None:
+    def slot(self, case: Case, slot: str) -> Piece | None:
         """People of whom no table tells, names with blanks inside, beds."""
         rng = case.rng
         if slot == "bed":

@@ -22,7 +22,7 @@ def test_a_known_name_hides_no_other_name_from_other_rows() -> None:
         assert Detector("zh").analyze([text], [about]) == [spans]
 
 
-@pytest.mark.parametrize("style", ["A", "B"])
+@pytest.mark.parametrize("style", ["A", "B", "E"])
 def test_notes_are_answered_alone_as_in_any_company(style: str) -> None:
     notes = make_notes(STYLES[style], 40, 5)
     # Every second note is given with what is known, and every text once more as another person's.
