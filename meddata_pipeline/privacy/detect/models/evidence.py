@@ -34,6 +34,10 @@ _DOSE = re.compile("[ (]?[0-9.]+ ?(?:m?g|克|毫克|m?l|片|粒|袋|丸|u|iu|枚
 _NO_PERSON = "村镇乡县市区路街巷桥氏病症征丸散汤膏片粉液酸钠钙酮素碱胶"
 #: As the last character: the same, and herbs.
 _NO_GIVEN = _NO_PERSON + "叶花皮仁子石"
+#: Last characters of words for people by what they do or are to somebody: a name may follow.
+_AGENT = "者员工师人长医护士警生官友妹弟姐哥嫂婆公爷奶叔姨舅婶伯妻夫儿女子孙父母爸妈属伴侄媳婿"
+#: Words of one character that lead to a name.
+_LEAD = "由给把被让跟找叫请对与和及同替向问听讲说称经找是叫@"
 #: Probabilities are taken between this and its complement.
 _CERTAIN = 1e-4
 _LIMIT = 6.0
@@ -94,6 +98,8 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
         "edge_right_shape": odds if edge_right else 0.0,
         "role_left": left.endswith(_roles()),
         "lead_left": left.endswith(words("leads")),
+        "agent_left": bool(before) and before in _AGENT,
+        "lead_character_left": bool(before) and before in _LEAD,
         "bed_left": before == "床",
         "list_left": bool(before) and before in "、/(@",
         "list_right": bool(behind) and behind in "、/):",
