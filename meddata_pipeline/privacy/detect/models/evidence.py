@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import NamedTuple
 
-from meddata_pipeline.privacy.detect.models.lexicon import clinical_words, lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import clinical_list, is_drug, lexicon, within_clinical
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
 from meddata_pipeline.privacy.detect.names import grammar, is_han
@@ -58,7 +58,7 @@ def candidates(clause: str, votes: Votes) -> Iterator[tuple[Range, dict[str, flo
     likely = {(start, end): p for start, end, p in shape().likely(clause)}
     for start, end in sorted({*likely, *votes.first, *votes.second}):
         word = clause[start:end]
-        if kind(word) != "none" and word not in clinical_words() and not eponym(clause, start, end):
+        if kind(word) != "none" and not clinical(clause, start, end):
             yield (start, end), _features(clause, (start, end), likely, votes)
 
 
@@ -120,9 +120,15 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
         "weak": word[0] in names.weak and word[:2] not in names.compound,
         "word": word in known.words,
         "listed": word in known.names,
+        "ambiguous": word in _ambiguous(),
         "place": word in known.places or word[:2] in known.places,
     }
     return {name: float(value) for name, value in found.items()}
+
+
+def clinical(text: str, start: int, end: int) -> bool:
+    """Whether what looks like a name is a clinical word, a part of one, or the name of a disease, sign or method."""
+    return within_clinical(text, start, end) or is_drug(text[start:end]) or eponym(text, start, end)
 
 
 def eponym(text: str, start: int, end: int) -> bool:
@@ -143,6 +149,11 @@ def kind(word: str) -> str:
     if all(c in characters("foreign_names") for c in word):
         return "foreign"
     return "other"
+
+
+@cache
+def _ambiguous() -> frozenset[str]:
+    return frozenset(clinical_list("ambiguous"))
 
 
 @cache
