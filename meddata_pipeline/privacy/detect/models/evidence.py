@@ -27,6 +27,10 @@ Range = tuple[int, int]
 _EPONYM = re.compile(
     "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
 )
+#: The same behind a transliteration: a Chinese name may stand before these (陈玉芬骨折术后).
+_FOREIGN_EPONYM = re.compile(
+    "(?:动脉炎|甲状腺炎|面瘫|瘫痪|骨折|脱位|囊肿|疝|肉瘤|结节|韧带|间隙|三角|纤维|支架|刮匙|拉钩|牵引|体位|卧位|切口|缝合|杂音|呼吸|法则|公式|溶液|培养基)"
+)
 _DOTS = "\u00b7-"
 _TITLE = re.compile(" ?" + alternation(words("titles")))
 _DOSE = re.compile("[ (]?[0-9.]+ ?(?:m?g|克|毫克|m?l|片|粒|袋|丸|u|iu|枚|支)", re.IGNORECASE)
@@ -133,7 +137,9 @@ def clinical(text: str, start: int, end: int) -> bool:
 
 def eponym(text: str, start: int, end: int) -> bool:
     """Whether a name is that of a disease, sign or method."""
-    return bool(_EPONYM.match(text, end)) or text.startswith(words("eponyms"), start)
+    if _EPONYM.match(text, end) or text.startswith(words("eponyms"), start):
+        return True
+    return _FOREIGN_EPONYM.match(text, end) is not None and kind(text[start:end]) in ("foreign", "dotted")
 
 
 def kind(word: str) -> str:
