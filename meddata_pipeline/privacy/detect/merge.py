@@ -194,6 +194,15 @@ def _doubtful(span: Span, other: Span) -> bool:
     """
     if other.source == AGREED and other.entity == span.entity == "PERSON":
         return span.score < other.score and span.source.startswith("name-")
+    if (
+        span.entity == other.entity == "PERSON"
+        and span.start == other.start
+        and other.end - other.start != 2
+        and other.source.startswith(("known/", "roster"))
+        and not span.source.startswith(("known/", "roster"))
+    ):
+        # A whole name that is known, or a known surname before a title: what a rule takes beyond it is no part of it.
+        return True
     return (
         span.entity == other.entity == "PERSON"
         and span.start == other.start
@@ -203,13 +212,21 @@ def _doubtful(span: Span, other: Span) -> bool:
     )
 
 
+def _both_known(one: Span, other: Span) -> bool:
+    """Whether both are whole names that are known, and not pieces of one."""
+    return all(
+        span.entity == "PERSON" and span.end - span.start > 1 and span.source.startswith(("known/", "roster"))
+        for span in (one, other)
+    )
+
+
 def _join(spans: list[Span]) -> list[Span]:
     """Put touching pieces of one entity together where one of them is the rest of the other."""
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        # Two names that the taggers tell apart are two: 李蕾张羽飞.
-        apart = last is not None and last.source == span.source == AGREED
+        # Two names that the taggers tell apart, or that are known, are two: 李蕾张羽飞.
+        apart = last is not None and (last.source == span.source == AGREED or _both_known(last, span))
         if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source

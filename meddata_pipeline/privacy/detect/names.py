@@ -43,6 +43,8 @@ class Grammar:
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
         self.not_titled = tuple(word for word in words("not_titled") if len(word) > 1)
+        self.kin_words = word_set("kin_words")
+        self.titles = frozenset(word[:2] for word in words("titles") if len(word) > 1)
 
     def surname_length(self, text: str, i: int) -> int:
         """Length of the surname that may begin at ``i``: 0, 1 or 2."""
@@ -68,6 +70,12 @@ class Grammar:
             return None
         given = i + length
         if given >= len(text) or not is_han(text[given]) or text[given] in self.not_given:
+            return None
+        if text[given : given + 2] in self.titles:
+            # 王主任: what is found before a title is for its own rule.
+            return None
+        if text[i : i + 2] in self.kin_words and (self.ends(text, i + 2) or self.name_at(text, i + 2) is not None):
+            # 孙子, 孙子魏飞: who somebody is; 孙子涵 is a name.
             return None
         weak = length == 1 and text[i] in self.weak
         second = given + 1

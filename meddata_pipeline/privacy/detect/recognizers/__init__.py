@@ -24,8 +24,10 @@ from meddata_pipeline.privacy.detect.recognizers.landline import LandlineRule
 from meddata_pipeline.privacy.detect.recognizers.licence import LicenceRule
 from meddata_pipeline.privacy.detect.recognizers.media_file import MediaFileRule
 from meddata_pipeline.privacy.detect.recognizers.mobile import MobileRule
+from meddata_pipeline.privacy.detect.recognizers.name_bed import NameBedRule
 from meddata_pipeline.privacy.detect.recognizers.name_context import NameContextRule
 from meddata_pipeline.privacy.detect.recognizers.name_english import EnglishNameRule
+from meddata_pipeline.privacy.detect.recognizers.name_label import NameLabelRule
 from meddata_pipeline.privacy.detect.recognizers.name_line import NameLineRule
 from meddata_pipeline.privacy.detect.recognizers.name_masked import MaskedNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_minority import MinorityNameRule
@@ -93,6 +95,8 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
     return [
         *common,
         NameRoleRule(),
+        NameLabelRule(),
+        NameBedRule(),
         NameTitleRule(),
         NameContextRule(),
         NameLineRule(),

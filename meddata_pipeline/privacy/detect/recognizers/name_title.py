@@ -1,15 +1,20 @@
-"""Names before a title: 王主任, 张伟医师, 李女士. The title itself is kept."""
+"""Names before titles: 王主任, 张伟医师, 李女士, 黎叔. The title itself is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.names import grammar
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import alternation, words
+from meddata_pipeline.privacy.detect.words import alternation, word_set, words
 
 _TITLE = compiled(alternation(words("titles")))
+#: Not 哥哥, 姐夫, 叔叔 and other words that go on; not 总胆红素, 工作, 处理.
+_KIN = compiled("[姐哥叔婶嫂姨伯](?![姐哥叔婶嫂姨伯夫子父母弟妹家们侄])")
+#: What stands before a surname with such a word: a verb or a preposition of dealing with people.
+_DEALING = frozenset("找给跟和叫让请陪问劝喊替对是有把被说托谢骂帮扶见")
 _SPACED = " "
 
 
@@ -30,5 +35,49 @@ class NameTitleRule(Rule):
             if end == 0:
                 continue
             start = names.start_before(text, end)
-            if start is not None:
+            if start is None and end == match.start():
+                start = _doubtful(text, end)
+            if start is not None and not (end - start > 1 and is_word(text[start:end])):
                 yield Hit(start, end, "PERSON", 0.75 if end - start == 1 else 0.85)
+        for match in _KIN.finditer(text):
+            start = _called(text, match.start(), match.end())
+            if start is not None:
+                yield Hit(start, match.start(), "PERSON", 0.75)
+
+
+def is_word(name: str) -> bool:
+    """Whether what looks like a name is an ordinary word that hardly anybody is called (谈话医生)."""
+    known = lexicon()
+    return (
+        name in known.words
+        and name not in known.places
+        and name not in word_set("ordinary_names")
+        and name not in grammar().compound
+    )
+
+
+def _doubtful(text: str, end: int) -> int | None:
+    """A surname before a title that is mostly a word (即告施主任), where it makes no word with what stands before it."""
+    names = grammar()
+    surname = text[end - 1]
+    if surname not in names.weak or surname in "于由从向和经时应与及同后有能无都又不全主副":
+        return None
+    pair = text[max(0, end - 2) : end]
+    if pair in lexicon().words or pair in word_set("ends_in_surname") or text.endswith(names.not_titled, 0, end):
+        return None
+    return end - 1
+
+
+def _called(text: str, end: int, behind: int) -> int | None:
+    """Where the name begins of somebody who is called by a word of kin (黎叔), or None."""
+    names = grammar()
+    if text[end : behind + 1] in lexicon().words or text[end - 1 : behind] in lexicon().words:
+        return None
+    for length in (2, 1):
+        start = end - length
+        if start < 0 or names.surname_length(text, start) != length or text[start:end] in names.weak:
+            continue
+        before = text[start - 1] if start else ""
+        if not before or not is_han(before) or before in _DEALING:
+            return start
+    return None

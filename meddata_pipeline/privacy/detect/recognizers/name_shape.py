@@ -1,0 +1,63 @@
+"""What is shaped as a name where something outside the name speaks for one: a label, a bed, a list.
+
+What belongs here: questions about one place of a text that several rules of names ask. What does not: the grammar
+itself (detect/names.py), what announces a name (the rules).
+"""
+
+from __future__ import annotations
+
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.names import Name, grammar, is_han
+from meddata_pipeline.privacy.detect.words import characters, word_set
+
+#: Names of other peoples, written without a dot: 次仁央宗, 帕提古丽, 布赫巴雅尔.
+_LONGEST = 6
+
+
+def is_clinical_word(text: str, start: int, end: int) -> bool:
+    """Whether a range is an ordinary word, and none that people are called (安宁, 高峰)."""
+    word = text[start:end]
+    return word in lexicon().words and word not in word_set("ordinary_names") and word not in lexicon().places
+
+
+def settled_name(text: str, i: int) -> Name | None:
+    """The name that begins at ``i``, its end settled by the words behind it; None where an ordinary word begins there.
+
+    12床陈玉芬欠费 ends before 欠费. Certain is a name whose end is plain, or before a word of the lexicon.
+    """
+    names = grammar()
+    found = names.name_at(text, i)
+    surname = names.surname_length(text, i)
+    if found is None and surname == 1 and text[i] in names.weak:
+        found = _behind_weak(text, i)
+    if found is None or is_clinical_word(text, i, found.end) or is_clinical_word(text, i, i + 2):
+        return None
+    if found.certain or found.end >= len(text):
+        return found
+    words = lexicon().words
+    if text[found.end : found.end + 2] in words:
+        return Name(found.end, True)
+    shorter = found.end - 1
+    if shorter - i > surname and text[shorter : shorter + 2] in words:
+        return Name(shorter, True)
+    return found
+
+
+def _behind_weak(text: str, i: int) -> Name | None:
+    """A name with a surname that is mostly a word, where its end is not plain."""
+    names = grammar()
+    if text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:
+        return None
+    end = i + 3
+    if end > len(text) or any(not is_han(c) or c in names.not_given for c in text[i + 1 : end]):
+        return None
+    return Name(end, False) if text[end : end + 2] in lexicon().words else None
+
+
+def transliterated(text: str, i: int, least: int = 3) -> int | None:
+    """Where a name in transliteration characters ends that begins at ``i`` (达瓦卓玛), or None."""
+    letters = characters("transliteration")
+    end = i
+    while end < len(text) and end - i <= _LONGEST and text[end] in letters:
+        end += 1
+    return end if least <= end - i <= _LONGEST else None
