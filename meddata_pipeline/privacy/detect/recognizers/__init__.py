@@ -31,6 +31,7 @@ from meddata_pipeline.privacy.detect.recognizers.name_label import NameLabelRule
 from meddata_pipeline.privacy.detect.recognizers.name_line import NameLineRule
 from meddata_pipeline.privacy.detect.recognizers.name_masked import MaskedNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_minority import MinorityNameRule
+from meddata_pipeline.privacy.detect.recognizers.name_nickname import NicknameRule
 from meddata_pipeline.privacy.detect.recognizers.name_pinyin import PinyinNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_role import NameRoleRule
 from meddata_pipeline.privacy.detect.recognizers.name_title import NameTitleRule
@@ -102,6 +103,7 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         NameLineRule(),
         MinorityNameRule(),
         MaskedNameRule(),
+        NicknameRule(),
         AddressRule(),
         OrganizationRule(),
         PlateRule(),
