@@ -118,6 +118,10 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
         yield Needle(surname, "PERSON", source, len(surname), variants.STAFF_SURNAME)
     if len(given) == 2:
         yield Needle(given, "PERSON", source, 2, variants.STAFF_GIVEN if staff else variants.GIVEN)
+    if given and not staff:
+        for pet in dict.fromkeys(("阿" + given[-1], given[-1] * 2)):
+            if pet != given:
+                yield Needle(pet, "PERSON", source, 2, variants.PET)
     if staff:
         for form, when in variants.latin_forms(plain):
             if when in (variants.PINYIN, ALONE) and len(form) >= 5:
@@ -420,7 +424,11 @@ def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
             return None
     elif when == variants.STAFF_NAME:
         against = variants.words_against(text, at, end) or variants.is_ordinary(needle.value)
-        if against and not (variants.announced(text, at) or variants.titled(text, end)):
+        if against and not (
+            variants.announced(text, at)
+            or variants.titled(text, end)
+            or variants.acting(text, at, end, _sides(folded, compact, at, end))
+        ):
             return None
     elif when in (variants.SURNAME, variants.STAFF_SURNAME):
         staff = when == variants.STAFF_SURNAME
@@ -430,6 +438,9 @@ def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
         stop = found
     elif when == variants.GIVEN:
         if not variants.given_hit(text, at, end, _sides(folded, compact, at, end)):
+            return None
+    elif when == variants.PET:
+        if not variants.pet_hit(text, at, end, _sides(folded, compact, at, end)):
             return None
     elif when == variants.STAFF_GIVEN:
         if not variants.titled(text, end) or needle.value in grammar().not_titled:
