@@ -78,6 +78,8 @@ class Grammar:
             # 孙子, 孙子魏飞: who somebody is; 孙子涵 is a name.
             return None
         weak = length == 1 and text[i] in self.weak
+        if weak and text[given : given + 2] in self.follow:
+            return None  # 曾表示, 时出现
         second = given + 1
         if self.ends(text, second):
             return Name(second, True)

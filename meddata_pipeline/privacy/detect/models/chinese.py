@@ -135,11 +135,7 @@ def _judged(clauses: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
     first, second = _taggers()
     ones = [_persons("lac", clause, tokens) for clause, tokens in zip(clauses, first.tag(clauses), strict=True)]
     segmented = [_segmented(clause) for clause in clauses]
-    again = [
-        i
-        for i, clause in enumerate(clauses)
-        if ones[i] or segmented[i] or any(dot in clause for dot in _DOTS)
-    ]
+    again = [i for i, clause in enumerate(clauses) if ones[i] or segmented[i] or any(dot in clause for dot in _DOTS)]
     twos: dict[int, set[tuple[int, int]]] = {
         i: _persons("small", clauses[i], tokens)
         for i, tokens in zip(again, second.tag([clauses[i] for i in again]), strict=True)

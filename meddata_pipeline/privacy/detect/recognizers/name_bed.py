@@ -10,7 +10,9 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.recognizers.name_shape import settled_name, transliterated
 from meddata_pipeline.privacy.detect.types import Hit
 
-_BED = compiled(r"[0-9](?<![0-9.].)[0-9]{0,2}[A-Za-z]?号?床位?(?:病人|患者|病员|患儿)?(?: {1,2}|[:,(]{1,2} ?)?(?=[\u3400-\u9fff])")
+_BED = compiled(
+    r"[0-9](?<![0-9.].)[0-9]{0,2}[A-Za-z]?号?床位?(?:病人|患者|病员|患儿)?(?: {1,2}|[:,(]{1,2} ?)?(?=[\u3400-\u9fff])"
+)
 #: How many there are, or what is done with a bed: no bed of somebody.
 _NOT_ITS = frozenset("位旁边头上尾")
 

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
-from meddata_pipeline.privacy.detect.recognizers.name_shape import is_clinical_word, settled_name, transliterated
+from meddata_pipeline.privacy.detect.recognizers.name_shape import (
+    is_clinical_word,
+    is_disease,
+    settled_name,
+    transliterated,
+)
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import word_set
 
 #: The last character of a label, and what parts it from the name.
-_PARTED = compiled(r"[者人员师士官工医护家长手生友属亲友伴名签字](?:\([^()\n]{1,6}\))? ?[:/_][ _:]{0,4}(?=[\u3400-\u9fff])")
+_PARTED = compiled(
+    r"[者人员师士官工医护家长手生友属亲友伴名签字](?:\([^()\n]{1,6}\))? ?[:/_][ _:]{0,4}(?=[\u3400-\u9fff])"
+)
 #: A blank, or nothing: only words for those who do something end so.
 _TOUCHING = compiled(r"[者员师](?![者员师傅]) {0,2}(?=[\u3400-\u9fff])")
 #: What goes on behind a label as no name does.
@@ -33,7 +40,11 @@ class NameLabelRule(Rule):
             if not _is_label(text, match.start()):
                 continue
             found = names.name_at(text, match.end())
-            if found is not None and found.certain and not is_clinical_word(text, match.end(), found.end):
+            if (
+                found is not None
+                and found.certain
+                and not (is_clinical_word(text, match.end(), found.end) or is_disease(text, match.end(), found))
+            ):
                 yield Hit(match.end(), found.end, "PERSON", 0.85)
             elif (end := transliterated(text, match.end())) is not None and names.ends(text, end):
                 yield Hit(match.end(), end, "PERSON", 0.8)

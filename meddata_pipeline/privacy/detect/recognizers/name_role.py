@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.name_shape import is_clinical_word, is_disease, is_running_on
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, words
 
@@ -50,6 +51,7 @@ class NameRoleRule(Rule):
                     unlisted
                     and not _NO_NAME.match(text, match.end())
                     and not any(c in names.not_given for c in unlisted.group())
+                    and not is_clinical_word(text, unlisted.start(), unlisted.end())
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
@@ -81,7 +83,13 @@ class NameRoleRule(Rule):
         names = grammar()
         while True:
             found = names.name_at(text, i)
-            if found is None or (not found.certain and text[i : i + 2] in lexicon().words):
+            if (
+                found is None
+                or (not found.certain and text[i : i + 2] in lexicon().words)
+                or is_disease(text, i, found)
+            ):
+                return
+            if not listed and is_running_on(text, i, found):
                 return
             yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
             if not found.certain:

@@ -6,18 +6,37 @@ itself (detect/names.py), what announces a name (the rules).
 
 from __future__ import annotations
 
+import re
+
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon
 from meddata_pipeline.privacy.detect.names import Name, grammar, is_han
-from meddata_pipeline.privacy.detect.words import characters, word_set
+from meddata_pipeline.privacy.detect.words import characters, word_set, words
 
 #: Names of other peoples, written without a dot: 次仁央宗, 帕提古丽, 布赫巴雅尔.
 _LONGEST = 6
+_DISEASE = re.compile(
+    "病(?![情史后重逝故危倒休假历床房区人程理愈因])|[征症](?![状求得询])|综合征|氏|反射|试验|量表|评分"
+)
 
 
 def is_clinical_word(text: str, start: int, end: int) -> bool:
     """Whether a range is an ordinary word, and none that people are called (安宁, 高峰)."""
     word = text[start:end]
     return word in lexicon().words and word not in word_set("ordinary_names") and word not in lexicon().places
+
+
+def is_running_on(text: str, i: int, found: Name) -> bool:
+    """Whether a sentence runs on behind a role (家属商量后, 领导班子), where nothing parts the role from what follows."""
+    names = grammar()
+    if names.surname_length(text, i) == 2:
+        return False
+    weak = text[i] in names.weak and (is_clinical_word(text, i, found.end) or is_clinical_word(text, i, i + 2))
+    return weak or any(text[i : i + size] in lexicon().words for size in (3, 4))
+
+
+def is_disease(text: str, i: int, found: Name) -> bool:
+    """Whether a disease, sign or scale stands at a place that is called after somebody (皮克病, 墨菲征)."""
+    return text.startswith(words("eponyms"), i) or _DISEASE.match(text, found.end) is not None
 
 
 def settled_name(text: str, i: int) -> Name | None:
@@ -30,15 +49,17 @@ def settled_name(text: str, i: int) -> Name | None:
     surname = names.surname_length(text, i)
     if found is None and surname == 1 and text[i] in names.weak:
         found = _behind_weak(text, i)
-    if found is None or is_clinical_word(text, i, found.end) or is_clinical_word(text, i, i + 2):
+    if found is None or is_clinical_word(text, i, found.end) or is_disease(text, i, found):
+        return None
+    if surname == 1 and is_clinical_word(text, i, i + 2):
         return None
     if found.certain or found.end >= len(text):
         return found
-    words = lexicon().words
-    if text[found.end : found.end + 2] in words:
+    known = lexicon().words
+    if text[found.end : found.end + 2] in known:
         return Name(found.end, True)
     shorter = found.end - 1
-    if shorter - i > surname and text[shorter : shorter + 2] in words:
+    if shorter - i > surname and text[shorter : shorter + 2] in known:
         return Name(shorter, True)
     return found
 

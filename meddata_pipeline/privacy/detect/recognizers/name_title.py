@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon
@@ -37,12 +38,26 @@ class NameTitleRule(Rule):
             start = names.start_before(text, end)
             if start is None and end == match.start():
                 start = _doubtful(text, end)
-            if start is not None and not (end - start > 1 and is_word(text[start:end])):
+            if start is not None and not self._is_part(text, start, end, match):
                 yield Hit(start, end, "PERSON", 0.75 if end - start == 1 else 0.85)
         for match in _KIN.finditer(text):
             start = _called(text, match.start(), match.end())
             if start is not None:
                 yield Hit(start, match.start(), "PERSON", 0.75)
+
+    @staticmethod
+    def _is_part(text: str, start: int, end: int, title: re.Match[str]) -> bool:
+        """Whether what looks like a name and a title are parts of other words (公司|总经理, 双方|由民警, 护士|站)."""
+        known = lexicon().words
+        before = text[start - 1] if start else ""
+        if text[title.start() : title.end() + 1] in known:
+            return True
+        if end < title.start():
+            # 试戴 医师: a surname alone touches its title, or something else than a word stands before it.
+            return end - start == 1 and bool(before) and is_han(before)
+        if end - start == 1:
+            return text[start - 1 : end] in word_set("ends_in_surname")
+        return is_word(text[start:end]) or (start > 0 and text[start - 1 : start + 1] in known)
 
 
 def is_word(name: str) -> bool:
