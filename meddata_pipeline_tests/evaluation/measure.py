@@ -24,36 +24,42 @@ STYLES: dict[str, Style] = {style.name: style for style in (StyleA(), StyleB(), 
 OPEN = frozenset("ABEF")
 
 
-def predict(notes: Sequence[Note], *, known: bool = True) -> list[list[Truth]]:
-    """What the detector finds, with what is known of each note's patient and the roster of its hospital."""
+def predict(notes: Sequence[Note], *, known: bool = True) -> tuple[list[list[Truth]], list[list[Truth]]]:
+    """What the detector finds and what it withholds, with each note's patient and the roster of its hospital."""
     found: list[list[Truth]] = []
+    withheld: list[list[Truth]] = []
     for roster, group in groupby(notes, key=lambda note: note.roster):
         some = list(group)
         about = [Known.from_json(note.known) if known and note.known else None for note in some]
         detector = Detector("zh", roster=roster if known else ())
-        for spans in detector.analyze([note.text for note in some], about):
-            found.append([Truth(s.start, s.end, s.entity) for s in spans])
-    return found
+        for findings in detector.examine([note.text for note in some], about):
+            found.append([Truth(s.start, s.end, s.entity) for s in findings.spans])
+            withheld.append([Truth(s.start, s.end, s.entity) for s in findings.uncertain])
+    return found, withheld
 
 
 def clinical(styles: str, count: int, seed: int = 1, *, known: bool = True) -> Scores:
     """Scores of ``count`` notes of each of some authors, and half as many that name nobody."""
-    notes: list[Note] = []
-    for letter in styles:
-        notes += make_notes(STYLES[letter], count, seed)
-        notes += make_notes(STYLES[letter], (count + 1) // 2, seed, name_free=True)
-    return score(notes, predict(notes, known=known))
+    notes = _notes(styles, count, seed)
+    return score(notes, *predict(notes, known=known))
 
 
 def structured(styles: str, count: int, seed: int = 1, *, known: bool = True) -> Scores:
     """As ``clinical``, without findings of names: what the other rules do by themselves."""
-    notes: list[Note] = []
-    for letter in styles:
-        notes += make_notes(STYLES[letter], count, seed)
-        notes += make_notes(STYLES[letter], (count + 1) // 2, seed, name_free=True)
-    return score(notes, [[s for s in spans if s.entity != "PERSON"] for spans in predict(notes, known=known)])
+    notes = _notes(styles, count, seed)
+    found, _ = predict(notes, known=known)
+    return score(notes, [[s for s in spans if s.entity != "PERSON"] for spans in found])
 
 
 def names_of(notes: Sequence[Note]) -> Scores:
     """Scores of names only."""
-    return score(notes, [[s for s in spans if s.entity == "PERSON"] for spans in predict(notes)])
+    found, _ = predict(notes)
+    return score(notes, [[s for s in spans if s.entity == "PERSON"] for spans in found])
+
+
+def _notes(styles: str, count: int, seed: int) -> list[Note]:
+    notes: list[Note] = []
+    for letter in styles:
+        notes += make_notes(STYLES[letter], count, seed)
+        notes += make_notes(STYLES[letter], (count + 1) // 2, seed, name_free=True)
+    return notes

@@ -160,14 +160,15 @@ class Scores:
 def score(
     notes: Sequence[Note],
     predictions: Sequence[Sequence[Truth]],
-    withheld: Sequence[int] | None = None,
+    withheld: Sequence[Sequence[Truth]] | None = None,
 ) -> Scores:
     """Score predictions.
 
     Args:
         notes: notes with their truth.
         predictions: for each note what was found: (start, end, entity), without overlaps.
-        withheld: for each note how many of its characters are withheld because something is uncertain; none if None.
+        withheld: for each note what is masked because it is uncertain: it does not leak, and it is no finding either;
+            nothing if None.
 
     Returns:
         The scores; ``errors`` counts (kind, entity, what the text says) of made-up values for whoever looks for causes.
@@ -176,19 +177,19 @@ def score(
         ValueError: the sequences have different lengths.
     """
     scores = Scores()
-    held = withheld if withheld is not None else [0] * len(notes)
+    held = withheld if withheld is not None else [[] for _ in notes]
     for note, found, away in zip(notes, predictions, held, strict=True):
-        _score_note(scores, note, found)
-        scores.withheld_notes += away > 0
-        scores.withheld_characters += away
+        _score_note(scores, note, found, away)
+        scores.withheld_notes += len(away) > 0
+        scores.withheld_characters += sum(span.end - span.start for span in away)
     return scores
 
 
-def _score_note(scores: Scores, note: Note, found: Sequence[Truth]) -> None:
+def _score_note(scores: Scores, note: Note, found: Sequence[Truth], withheld: Sequence[Truth]) -> None:
     scores.notes += 1
     scores.characters += len(note.text)
     masked = bytearray(len(note.text))
-    for span in found:
+    for span in (*found, *withheld):
         masked[span.start : span.end] = b"\x01" * (span.end - span.start)
     exact = {(s.start, s.end, s.entity) for s in found}
     leaks = False

@@ -59,10 +59,19 @@ def test_a_false_name_loses_content_and_counts_per_100k_only_in_notes_without_na
 
 def test_dates_do_not_count_as_leaks_and_withholding_is_counted() -> None:
     note = Note("3", "2023年5月1日入院", None, (), [Truth(0, 9, "DATE_TIME")])
-    scores = score([note], [[]], [11])
+    scores = score([note], [[]], [[Truth(0, 11, "PERSON")]])
     assert scores.leak_rate == 0
     assert scores.table()["withheld_notes"] == 1
     assert scores.table()["withheld_characters"] == 1
+
+
+def test_what_is_withheld_neither_leaks_nor_counts_as_found() -> None:
+    assert score([NOTE], [[]]).leak_rate == 1
+    held = score([NOTE], [[]], [NOTE.spans])
+    assert held.leak_rate == 0
+    assert held.of(["PERSON"]).character_recall == 1
+    assert held.of(["PERSON"]).exact_recall == 0
+    assert held.of(["PERSON"]).predicted == 0
 
 
 def test_punctuation_inside_a_value_need_not_be_masked() -> None:

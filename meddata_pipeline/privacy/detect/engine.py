@@ -159,6 +159,7 @@ class Detector:
         self._artifacts = {x: self._engine.nlp_engine.process_text("", x) for x in self._engine.supported_languages}
         self._model = ChineseModel() if lang != "en" else None
         self._roster = Roster(roster)
+        self._staffed = bool(roster)
         self._needles = lru_cache(maxsize=20_000)(needles_of)
 
     def analyze(
@@ -234,7 +235,9 @@ class Detector:
             moved = document.folded.offsets is not None
             certain = () if moved else (*document.found, *hits[key])
             covered.append([(s.start, s.end) for s in certain if s.score >= COVERED and s.source != DOTTED])
-        answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered)
+        # A text that comes with its patient's row, or from a hospital whose staff is known, is a note.
+        notes = [key[1] is not None or self._staffed for key in asked]
+        answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered, notes)
         for key, answer in zip(asked, answers, strict=True):
             document = documents[key[0]]
             found = [self._original(document, Span(*hit, self._model.name)) for hit in answer]

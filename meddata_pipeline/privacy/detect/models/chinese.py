@@ -1,11 +1,12 @@
-"""Names in Chinese texts: two published taggers and a segmenter vote, a lexicon and the grammar of names decide.
+"""Names in Chinese texts: two published taggers and a segmenter vote, their votes and the shape of names are weighed.
 
 What belongs here: where the taggers are asked, and what of their findings is a name. What does not: the taggers
-themselves (models/bigru.py), names that a label, a title or the patient's own row gives away (detect/recognizers,
-detect/known.py).
+themselves (models/bigru.py), what speaks for a range (models/evidence.py, models/shape.py), names that a label, a title
+or the patient's own row gives away (detect/recognizers, detect/known.py).
 
-The taggers read some ten thousand characters a second, the segmenter millions. So the segmenter reads everything and
-the taggers read the clauses in which it, or the grammar, leaves a doubt; each distinct clause is read once.
+The taggers read some ten thousand characters a second, the segmenter millions. So the segmenter and the lattice of
+shapes read everything, and the taggers read the clauses in which these leave a doubt; each distinct clause is read
+once.
 """
 
 from __future__ import annotations
@@ -13,27 +14,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
+from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, eponym, kind, probability
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.models.packages import recipes
+from meddata_pipeline.privacy.detect.models.shape import shape
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import alternation, characters, words
+from meddata_pipeline.privacy.detect.words import alternation, words
 
 #: A clause, or a piece of one: taggers that read whole sentences found no more names, and took twice as long.
 _CLAUSE = re.compile("[^。！？!?；;\n，, ]{1,120}[。！？!?；;\n，, ]?")
-#: What makes a name that of a disease, sign or scale: 库欣综合征, 格林-巴利综合征, 墨菲征.
-_EPONYM = re.compile(
-    "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
-)
 #: A title behind a name.
 _TITLE = re.compile(" ?" + alternation(words("titles")))
 _DOTS = "\u00b7-"
 #: Half-open ranges of a text.
-Spans = Sequence[tuple[int, int]]
+Spans = Sequence[Range]
 #: Clauses whose answer is kept: notes of one hospital repeat their sentences.
 _KEPT = 50_000
+
+
+class _Finding(NamedTuple):
+    """A name of a clause; ``voted`` where the taggers' votes suffice by themselves."""
+
+    hit: Hit
+    voted: bool
 
 
 class ChineseModel:
@@ -44,10 +51,15 @@ class ChineseModel:
 
     def __init__(self) -> None:
         self._doubts = lru_cache(maxsize=_KEPT)(lambda clause: tuple(_doubts(clause)))
-        self._answers: dict[str, tuple[Hit, ...]] = {}
+        self._answers: dict[str, tuple[_Finding, ...]] = {}
 
-    def find_many(self, texts: Sequence[str], covered: Sequence[Spans] | None = None) -> list[list[Hit]]:
-        """For each folded text the names that the taggers agree on.
+    def find_many(
+        self,
+        texts: Sequence[str],
+        covered: Sequence[Spans] | None = None,
+        notes: Sequence[bool] | None = None,
+    ) -> list[list[Hit]]:
+        """For each folded text its names.
 
         The answer for a text does not depend on the texts beside it.
 
@@ -55,23 +67,26 @@ class ChineseModel:
             texts: folded texts.
             covered: for each text what is known to be a name or number already; there is no doubt about it, and the
                 taggers are not asked for its sake.
+            notes: for each text whether it is a hospital's note, in which a name is likely and the worse error is to
+                overlook it; by default none is.
         """
         asked: list[tuple[int, int, str]] = []
         for i, text in enumerate(texts):
             clear = covered[i] if covered is not None else ()
-            for match in _CLAUSE.finditer(text):
-                at = match.start()
+            for at, clause in clauses(text):
                 if any(
-                    not any(a - at < end and start < b - at for a, b in clear)
-                    for start, end in self._doubts(match.group())
+                    not any(a - at < end and start < b - at for a, b in clear) for start, end in self._doubts(clause)
                 ):
-                    asked.append((i, at, match.group()))
+                    asked.append((i, at, clause))
         unread = [clause for clause in dict.fromkeys(clause for _, _, clause in asked) if clause not in self._answers]
         self._answers.update(zip(unread, _judged(unread), strict=True))
         answers: list[list[Hit]] = [[] for _ in texts]
+        least = recipes()["least"]
         for i, at, clause in asked:
-            hits = self._answers[clause]
-            answers[i] += [hit._replace(start=hit.start + at, end=hit.end + at) for hit in hits]
+            enough = least["note"] if notes is not None and notes[i] else least["any_text"]
+            for hit, voted in self._answers[clause]:
+                if voted or hit.score >= enough:
+                    answers[i].append(hit._replace(start=hit.start + at, end=hit.end + at))
         for clause in list(self._answers)[: max(0, len(self._answers) - _KEPT)]:
             del self._answers[clause]
         return answers
@@ -86,21 +101,21 @@ def _taggers() -> tuple[Tagger, Tagger]:
 
 
 def _doubts(clause: str) -> Iterator[tuple[int, int]]:
-    """Where the segmenter sees something in a clause that could be a name."""
+    """Where the segmenter or the lattice sees something in a clause that could be a name."""
     import rjieba
 
     if len(clause) < 2 or not any(map(is_han, clause)):
         return
     names = grammar()
     at = 0
-    for word, kind in rjieba.tag(clause):
+    for word, tag in rjieba.tag(clause):
         end = at + len(word)
-        named = kind[:2] == "nr"
+        named = tag[:2] == "nr"
         if word[0] in names.surnames and _TITLE.match(clause, at + 1):
             # A surname before a title is found by its rule (recognizers/name_title.py).
             doubtful = False
         elif len(word) > 1:
-            doubtful = named and not _ordinary(clause, at, end) and not _eponym(clause, at, end)
+            doubtful = named and not _ordinary(clause, at, end) and not eponym(clause, at, end)
         else:
             # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
             doubtful = (
@@ -113,11 +128,10 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
         if doubtful:
             yield at, end
         at = end
-
-
-def _eponym(text: str, start: int, end: int) -> bool:
-    """Whether a name is that of a disease, sign or method."""
-    return bool(_EPONYM.match(text, end)) or text.startswith(words("eponyms"), start)
+    least = recipes()["doubt"]
+    for start, end, chance in shape().likely(clause):
+        if chance >= least and not _ordinary(clause, start, end) and not eponym(clause, start, end):
+            yield start, end
 
 
 def _ordinary(text: str, start: int, end: int) -> bool:
@@ -126,30 +140,36 @@ def _ordinary(text: str, start: int, end: int) -> bool:
     return text[start : start + 2] in names.not_names or any(c in names.not_given for c in text[start:end])
 
 
-def _judged(clauses: Sequence[str]) -> Iterator[tuple[Hit, ...]]:
-    """The names of clauses.
+def clauses(text: str) -> Iterator[tuple[int, str]]:
+    """The clauses of a text with their offsets."""
+    for match in _CLAUSE.finditer(text):
+        yield match.start(), match.group()
 
-    The second tagger reads those in which the first, the segmenter or a dot speaks for a name: by itself it is not
-    believed.
-    """
+
+def votes_of(asked: Sequence[str]) -> Iterator[Votes]:
+    """What taggers and segmenter take for names in clauses."""
     first, second = _taggers()
-    ones = [_persons("lac", clause, tokens) for clause, tokens in zip(clauses, first.tag(clauses), strict=True)]
-    segmented = [_segmented(clause) for clause in clauses]
-    again = [i for i, clause in enumerate(clauses) if ones[i] or segmented[i] or any(dot in clause for dot in _DOTS)]
-    twos: dict[int, set[tuple[int, int]]] = {
-        i: _persons("small", clauses[i], tokens)
-        for i, tokens in zip(again, second.tag([clauses[i] for i in again]), strict=True)
-    }
-    for i, clause in enumerate(clauses):
-        one, two = ones[i], twos.get(i, set())
-        found: list[Hit] = []
-        for start, end in sorted(one | two):
-            both = (start, end) in one and (start, end) in two
-            only_second = (start, end) not in one
-            score = _score(clause[start:end], both, only_second, (start, end) in segmented[i])
-            if score and not _eponym(clause, start, end) and (both or not _ordinary(clause, start, end)):
-                found.append(Hit(start, end, "PERSON", score))
-        yield tuple(found)
+    for clause, ones, twos in zip(asked, first.tag(asked), second.tag(asked), strict=True):
+        yield Votes(_persons("lac", clause, ones), _persons("small", clause, twos), _segmented(clause))
+
+
+def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
+    """The names of clauses, and what may be one in a note."""
+    rule = recipes()
+    for clause, votes in zip(asked, votes_of(asked), strict=True):
+        ranked: list[tuple[float, _Finding]] = []
+        for place, features in candidates(clause, votes):
+            chance = probability(features)
+            score = _score(clause, place, votes)
+            if score or chance >= rule["least"]["note"]:
+                hit = Hit(*place, "PERSON", score or round(chance, 2))
+                ranked.append((chance + (rule["voted"] if score else 0.0), _Finding(hit, bool(score))))
+        found: list[_Finding] = []
+        for _, finding in sorted(ranked, key=lambda item: -item[0]):
+            hit = finding.hit
+            if all(hit.end <= other.hit.start or other.hit.end <= hit.start for other in found):
+                found.append(finding)
+        yield tuple(sorted(found))
 
 
 def _persons(tagger: str, clause: str, tokens: Sequence[Token]) -> set[tuple[int, int]]:
@@ -164,46 +184,33 @@ def _segmented(clause: str) -> set[tuple[int, int]]:
 
     found: set[tuple[int, int]] = set()
     at = 0
-    for word, kind in rjieba.tag(clause):
-        if kind[:2] == "nr":
+    for word, tag in rjieba.tag(clause):
+        if tag[:2] == "nr":
             found.add((at, at + len(word)))
         at += len(word)
     return found
 
 
-def _score(word: str, both: bool, only_second: bool, segmenter: bool) -> float:
-    """How sure it is that a word is a name; 0 where it is none."""
+def _score(clause: str, place: Range, votes: Votes) -> float:
+    """How sure the votes alone make it that a range is a name; 0 where they do not."""
+    word = clause[slice(*place)]
     scores = recipes()["scores"]
-    kind = _kind(word)
-    if kind == "other" and not both:
+    one, two = place in votes.first, place in votes.second
+    if not (one or two) or (not (one and two) and _ordinary(clause, *place)):
         return 0.0
-    if kind == "none":
+    what = kind(word)
+    if what == "other" and not (one and two):
         return 0.0
-    if kind == "dotted":
-        return float(scores["dotted"] if both else scores["one_and_segmenter"])
+    if what == "dotted":
+        return float(scores["dotted"] if one and two else scores["one_and_segmenter"])
     known = lexicon()
-    if both:
-        against = word in known.words and not (kind == "chinese" and len(word) > 2)
-        return float(scores["both_against_lexicon"] if against else scores["both"])
+    if one and two:
+        against = word in known.words and not (what == "chinese" and len(word) > 2)
+        return 0.0 if against else float(scores["both"])
     # The lexicon calls many foreign places names; where only the first tagger does too, it is one more often than not.
-    if word in known.words or not segmenter or (word in known.names and not only_second):
+    if word in known.words or place not in votes.segmenter or (word in known.names and one):
         return 0.0
     return float(scores["one_and_segmenter"])
-
-
-def _kind(word: str) -> str:
-    """What a word could be the name of: chinese, foreign (transliterated), dotted, other; none if of nobody."""
-    parts = re.split(f"[{_DOTS}]", word)
-    if len(word) < 2 or not all(part and all(map(is_han, part)) for part in parts):
-        return "none"
-    if len(parts) > 1:
-        return "dotted"
-    surname = grammar().surname_length(word, 0)
-    if surname and 1 <= len(word) - surname <= 2:
-        return "chinese"
-    if all(c in characters("foreign_names") for c in word):
-        return "foreign"
-    return "other"
 
 
 def _trimmed(text: str, token: Token) -> tuple[int, int]:
