@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.privacy.detect.names import grammar
 from meddata_pipeline.privacy.detect.types import ENTITIES, Span
+from meddata_pipeline.privacy.detect.words import word_set, words
 
 #: Below this a name's end was not plain; the recognizers of names give 0.7 to 0.75 then.
 IN_DOUBT = 0.8
@@ -98,7 +100,7 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
     Returns:
         The spans, sorted by start.
     """
-    strong = [span for span in found if span.score >= rules.threshold[span.entity]]
+    strong = [_untitled(text, span) for span in found if span.score >= rules.threshold[span.entity]]
     if len(strong) < 2:
         return strong
     bodies = [s for s in strong if s.entity == "ORGANIZATION" and s.score >= NAMED_BODY]
@@ -110,6 +112,28 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
         _place(text, span, taken)
     taken.sort()
     return _join(taken)
+
+
+def _untitled(text: str, span: Span) -> Span:
+    """A name on which the taggers agree without the title or the verb that they took into it (黎叔, 刘大夫, 刘波发)."""
+    if span.entity != "PERSON" or span.source != AGREED or text[span.end - 1] not in _last_of_titles():
+        return span
+    end = span.end - len(title) if (title := _title_at_end(text[span.start : span.end])) else span.end
+    return span._replace(end=end)
+
+
+@cache
+def _last_of_titles() -> frozenset[str]:
+    return frozenset(word[-1] for word in (*words("titles"), *words("kin_titles")))
+
+
+def _title_at_end(name: str) -> str:
+    """The title at the end of what is taken for a name, where a surname or a whole name stands before it."""
+    for title in (*words("titles"), *words("kin_titles")):
+        rest = len(name) - len(title)
+        if name.endswith(title) and rest > 0 and grammar().surname_length(name, 0) <= rest:
+            return title
+    return ""
 
 
 def in_doubt(text: str, found: Iterable[Span], strong: Sequence[Span], rules: MergeRules) -> list[Span]:
@@ -154,7 +178,7 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     pieces = [(span.start, span.end)]
     for other in taken:
         if other.start < span.end and span.start < other.end:
-            if _doubtful(span, other):
+            if _doubtful(span, other) or _goes_on(text, span, other):
                 return
             remaining: list[tuple[int, int]] = []
             for start, end in pieces:
@@ -209,6 +233,17 @@ def _doubtful(span: Span, other: Span) -> bool:
         and span.end == other.end + 1
         and span.score < IN_DOUBT
         and other.score > span.score
+    )
+
+
+def _goes_on(text: str, span: Span, other: Span) -> bool:
+    """Whether a word that only goes with people begins where a known name ends: what is taken beyond is of that word."""
+    return (
+        span.entity == other.entity == "PERSON"
+        and span.start == other.start
+        and span.end > other.end
+        and other.source.startswith(("known/", "roster"))
+        and (text[other.end : other.end + 2] in word_set("acts") or text[other.end : other.end + 2] in grammar().follow)
     )
 
 

@@ -79,7 +79,11 @@ _MASK = re.compile(r"某[某甲乙丙丁]?(?![种些个次日年月天侧处医�
 _PREPOSITIONS = "于经由从向和时应"
 _HIDDEN = "*×○某"
 #: Verbs and prepositions of dealing with people: they stand before somebody's name.
-_DEALING = frozenset("找给跟和叫让请陪问劝喊替对把被说讲诉托谢骂帮扶见于与由里晚约听需向经嘱称随接送床")
+_DEALING = frozenset("找给跟和叫让请陪问劝喊替对把被说讲诉托谢骂帮扶见于与由里晚约听需向经嘱称随接送床将成是据映")
+#: What begins behind somebody's name, beside what ends every name.
+_GOES_ON = frozenset("在来去回上昨今明前先扶笑哭随意态合自当刚一两从躺想")
+#: What somebody does, where the name is an everyday word.
+_DOES = frozenset("说讲让叫喊想躺扶笑哭闹问答听称诉回")
 #: Characters of transliterations that begin frequent words too.
 _FREQUENT = frozenset("来和在同")
 _LABEL = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}\Z")
@@ -291,18 +295,21 @@ def given_hit(text: str, start: int, end: int, sides: Sides) -> bool:
         sides: what touches it.
     """
     given = text[start:end]
-    if given in word_set("ordinary_given") and not (titled(text, end) and _opened(text, start, sides)):
-        return False
-    if given not in lexicon().words:
+    following = text[end : end + 1]
+    if given not in lexicon().words and given not in word_set("ordinary_given"):
         return not _reached_over(text, start, end, sides)
-    if given in word_set("begins_with_given"):
+    if not _opened(text, start, sides):
         return False
-    closes = not sides.behind or grammar().ends(text, end) or titled(text, end) or _act().match(text, end)
-    return bool(closes) and _opened(text, start, sides)
+    does = titled(text, end) or bool(_act().match(text, end)) or (bool(following) and following in _DOES)
+    if given in word_set("ordinary_given") or given in word_set("begins_with_given"):
+        return does
+    return does or not sides.behind or grammar().ends(text, end) or following in _GOES_ON
 
 
 def pet_hit(text: str, start: int, end: int, sides: Sides) -> bool:
     """Whether 阿强 or 丽丽 is somebody: no ordinary word, and none reaches over its borders."""
+    if text.startswith(words("eponyms"), start):
+        return False
     if text[start] == "阿" and sides.behind and text[end] in characters("foreign_names") - _FREQUENT:
         return False  # 阿托伐他汀, 阿尔茨海默
     return text[start:end] not in lexicon().words and not _reached_over(text, start, end, sides)

@@ -25,7 +25,7 @@ class NameContextRule(Rule):
     across = True
 
     def find(self, text: str) -> Iterator[Hit]:
-        """Hits of 0.8."""
+        """Hits of 0.85."""
         for pattern in (_BEHIND, _TOUCHING):
             for match in pattern.finditer(text):
                 end = match.start()
@@ -33,7 +33,7 @@ class NameContextRule(Rule):
                     start = end - length
                     if start < 0 or not self._is_name(text, start, end):
                         continue
-                    yield Hit(start, end, "PERSON", 0.8)
+                    yield Hit(start, end, "PERSON", 0.85)
                     break
 
     @staticmethod

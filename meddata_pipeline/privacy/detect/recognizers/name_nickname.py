@@ -12,7 +12,8 @@ from meddata_pipeline.privacy.detect.words import word_set
 
 _YOUNG_OR_OLD = compiled("[小老](?=[\u3400-\u9fff])")
 #: What stands before a nickname: verbs and prepositions of dealing with people, and times.
-_BEFORE = frozenset("找说给跟和叫让请陪问劝喊替对是被托谢骂帮扶见于与由里晚的")
+_FUNCTION = frozenset("于由从向和经时应与及同后有能无都又不全主副公常水权利文白")
+_BEFORE = frozenset("找说给跟和叫让请陪问劝喊替对是被托谢骂帮扶见于与由里晚的了")
 
 
 class NicknameRule(Rule):
@@ -39,9 +40,11 @@ class NicknameRule(Rule):
     def _plain(text: str, i: int) -> bool:
         """Whether neither the nickname nor the surname begins an ordinary word."""
         nickname = text[i - 1 : i + 1]
-        if nickname in word_set("not_nicknames") or text[i] in grammar().weak:
+        if nickname in word_set("not_nicknames") or text[i] in _FUNCTION:
             return False
         known = lexicon()
+        if text[i] in grammar().weak and nickname in known.words:
+            return False
         following = text[i + 1 : i + 2]
         if not following or not is_han(following):
             return True
