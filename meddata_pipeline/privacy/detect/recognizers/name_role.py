@@ -66,7 +66,7 @@ class NameRoleRule(Rule):
         for match in _LEAD.finditer(text):
             led = names.name_at(text, match.end())
             if led is None or not led.certain:
-                led = settled_name(text, match.end())
+                led = settled_name(text, match.end(), acting=True)
             # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
             if (

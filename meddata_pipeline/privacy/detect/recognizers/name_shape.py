@@ -39,23 +39,28 @@ def is_disease(text: str, i: int, found: Name) -> bool:
     return text.startswith(words("eponyms"), i) or _DISEASE.match(text, found.end) is not None
 
 
-def settled_name(text: str, i: int) -> Name | None:
+def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
     """The name that begins at ``i``, its end settled by the words behind it; None where an ordinary word begins there.
 
     12床陈玉芬欠费 ends before 欠费. Certain is a name whose end is plain, or before a word of the lexicon.
+
+    Args:
+        text: the folded text.
+        i: where the name begins.
+        acting: whether only words for what people do count behind it (由李梅巧接替).
     """
     names = grammar()
     found = names.name_at(text, i)
     surname = names.surname_length(text, i)
+    known = word_set("acts") if acting else lexicon().words
     if found is None and surname == 1 and text[i] in names.weak:
-        found = _behind_weak(text, i)
+        found = _behind_weak(text, i, known)
     if found is None or is_clinical_word(text, i, found.end) or is_disease(text, i, found):
         return None
     if surname == 1 and is_clinical_word(text, i, i + 2):
         return None
     if found.certain or found.end >= len(text):
         return found
-    known = lexicon().words
     if text[found.end : found.end + 2] in known:
         return Name(found.end, True)
     shorter = found.end - 1
@@ -64,7 +69,7 @@ def settled_name(text: str, i: int) -> Name | None:
     return found
 
 
-def _behind_weak(text: str, i: int) -> Name | None:
+def _behind_weak(text: str, i: int, known: frozenset[str]) -> Name | None:
     """A name with a surname that is mostly a word, where its end is not plain."""
     names = grammar()
     if text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:
@@ -72,7 +77,7 @@ def _behind_weak(text: str, i: int) -> Name | None:
     end = i + 3
     if end > len(text) or any(not is_han(c) or c in names.not_given for c in text[i + 1 : end]):
         return None
-    return Name(end, False) if text[end : end + 2] in lexicon().words else None
+    return Name(end, False) if text[end : end + 2] in known else None
 
 
 def transliterated(text: str, i: int, least: int = 3) -> int | None:
