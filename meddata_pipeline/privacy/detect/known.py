@@ -28,7 +28,10 @@ _DIGIT = re.compile("[0-9]")
 _SEPARATORS = re.compile(r"[\u00b7.,、/&+\s^]+")
 #: Known: the parts of an address that name a place by themselves.
 _PLACE = re.compile(r"[路街巷弄村苑园里庄]$|大道$|胡同$|小区$|公寓$|新村$|家园$|花园$|花苑$")
-_ROOM = re.compile(r"(?:号楼|号院|支弄|单元|[号弄栋幢座楼层室户房#,.]|(?<=[0-9])[a-z](?![a-z])|[0-9]{1,4}(?![0-9]))*")
+#: A room ends an address: 301室 and a number or 户口 behind it are the next thing, on the next line perhaps.
+_ROOM = re.compile(
+    r"(?:号楼|号院|支弄|单元|[号弄栋幢座楼层室房#,.]|(?<!室)户|(?<=[0-9])[a-z](?![a-z/])|(?<![室户房])[0-9]{1,4}(?![0-9]))*"
+)
 _TAIL = re.compile(
     r"(?:尾号|尾数|末尾|[后末][4四5五6六](?:位|码)|最后[4四5五6六](?:位|码)|lastfour|last4)(?:数字|digits?)?(?:号码?)?[为是:(]*([0-9]{3,5}[0-9x])(?![0-9])"
 )

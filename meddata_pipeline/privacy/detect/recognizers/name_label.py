@@ -22,6 +22,11 @@ _PARTED = compiled(
 )
 #: A blank, or nothing: only words for those who do something end so.
 _TOUCHING = compiled(r"[者员师](?![者员师傅]) {0,2}(?=[\u3400-\u9fff])")
+#: A form's blanks inside a name: 姓名 雷 雨, 签名:何 根 莉.
+_SPREAD = compiled(
+    r"[者人员师士官工医护长名字签](?: ?[:/_])? {0,3}(?=[\u3400-\u9fff])"
+    r"(?P<name>[\u3400-\u9fff]{1,2}(?: {1,2}(?![男女])[\u3400-\u9fff]){1,2})(?= |\n|$|[,。;、()/0-9])"
+)
 #: What goes on behind a label as no name does.
 _GOES_ON = frozenset("们均都中之")
 
@@ -48,6 +53,12 @@ class NameLabelRule(Rule):
                 yield Hit(match.end(), found.end, "PERSON", 0.85)
             elif (end := transliterated(text, match.end())) is not None and names.ends(text, end):
                 yield Hit(match.end(), end, "PERSON", 0.8)
+        for match in _SPREAD.finditer(text):
+            parts = match.group("name").split()
+            name = "".join(parts)
+            found = names.name_at(name, 0)
+            if names.surname_length(name, 0) == len(parts[0]) and found is not None and found.end == len(name):
+                yield Hit(*match.span("name"), "PERSON", 0.9)
         for match in _TOUCHING.finditer(text):
             i = match.end()
             if text[i] in _GOES_ON or not _is_label(text, match.start()) or text[i - 1 : i + 1] in lexicon().words:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.name_shape import settled_name
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
@@ -44,6 +45,7 @@ _SHORT = compiled(
 )
 #: Somebody's bed; not 床旁, not how many beds there are.
 _BED = compiled(r"[加0-9](?<![0-9.].)[0-9]{0,2}号?床(?=[,。:;\s患病产家新]|$)(?<!位床)")
+_BLANKS = re.compile("[ :(]{1,3}")
 #: 县人民医院 names a hospital to everybody who knows the county.
 _LEVELS = frozenset("省市县区州旗镇乡村")
 _LONGEST = 14
@@ -109,6 +111,9 @@ class OrganizationRule(Rule):
                 yield Hit(match.start(), match.end(), "ORGANIZATION", 0.6)
         if "床" in text:
             for match in _BED.finditer(text):
+                behind = _BLANKS.match(text, match.end())
+                if behind is not None and settled_name(text, behind.end()) is not None:
+                    continue  # 07床 施某: the name says whose bed it is
                 yield Hit(match.start(), match.end(), "ORGANIZATION", 0.55)
 
     @staticmethod
