@@ -111,7 +111,7 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
     for span in strong:
         _place(text, span, taken)
     taken.sort()
-    return _join(taken)
+    return _join(text, taken)
 
 
 def _untitled(text: str, span: Span) -> Span:
@@ -195,6 +195,15 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     if pieces == [(span.start, span.end)]:
         taken.append(span)
         return
+    if span.entity == "PERSON":
+        # 日阿孜古丽·司马义, 孙南宫琪: one character before a whole name that is known is no part of it.
+        whole = {o.start for o in taken if o.source.startswith(("known/", "roster")) and _is_whole(text, o)}
+        ends = {o.start: o.end for o in taken}
+        pieces = [
+            (start, end)
+            for start, end in pieces
+            if end - start > 1 or end not in whole or _is_whole(text, span._replace(start=start, end=ends[end]))
+        ]
     before = {other.end for other in taken if other.entity == span.entity}
     behind = {other.start for other in taken if other.entity == span.entity}
     for start, end in pieces:
@@ -247,21 +256,22 @@ def _goes_on(text: str, span: Span, other: Span) -> bool:
     )
 
 
-def _both_known(one: Span, other: Span) -> bool:
-    """Whether both are whole names that are known, and not pieces of one."""
-    return all(
-        span.entity == "PERSON" and span.end - span.start > 1 and span.source.startswith(("known/", "roster"))
-        for span in (one, other)
-    )
+def _is_whole(text: str, span: Span) -> bool:
+    """Whether a span is a surname with a given name, or a name with a dot."""
+    surname = grammar().surname_length(text, span.start)
+    length = span.end - span.start
+    return bool(surname and 1 <= length - surname <= 2) or "\u00b7" in text[span.start + 1 : span.end - 1]
 
 
-def _join(spans: list[Span]) -> list[Span]:
+def _join(text: str, spans: list[Span]) -> list[Span]:
     """Put touching pieces of one entity together where one of them is the rest of the other."""
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        # Two names that the taggers tell apart, or that are known, are two: 李蕾张羽飞.
-        apart = last is not None and (last.source == span.source == AGREED or _both_known(last, span))
+        # Two names that the taggers tell apart, or that are whole, are two: 李蕾张羽飞.
+        apart = last is not None and (
+            last.source == span.source == AGREED or (_is_whole(text, last) and _is_whole(text, span))
+        )
         if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source

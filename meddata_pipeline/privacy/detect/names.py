@@ -87,6 +87,8 @@ class Grammar:
             # 张伟现… and 张有为，…: what stands behind decides; a name of three characters must be seen to end.
             end = second + 1
             at_end = end >= len(text) or not is_han(text[end]) or text[end : end + 2] in self.follow
+            if at_end and text[end : end + 1].isascii() and text[end : end + 1].isalpha():
+                return Name(second, True)  # 张伟转ICU
             if at_end:
                 return Name(end, True)
             return None if weak else Name(second, False)

@@ -122,6 +122,8 @@ class NameRoleRule(Rule):
                 return
             if not listed and is_running_on(text, i, found):
                 return
+            if not found.certain:
+                found = settled_name(text, i) or found
             yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
             if not found.certain:
                 return

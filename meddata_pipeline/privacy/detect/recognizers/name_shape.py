@@ -61,19 +61,22 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
         return None
     if found.certain or found.end >= len(text):
         return found
+    shorter = found.end - 1
+    # In doubt the longer name is taken: of two ends the nearer one counts only before what people do.
+    if shorter - i > surname and text[shorter : shorter + 2] in word_set("acts"):
+        return Name(shorter, True)
     if text[found.end : found.end + 2] in known:
         return Name(found.end, True)
-    shorter = found.end - 1
-    if shorter - i > surname and text[shorter : shorter + 2] in known:
-        return Name(shorter, True)
     return found
 
 
 def _behind_weak(text: str, i: int, known: frozenset[str]) -> Name | None:
     """A name with a surname that is mostly a word, where its end is not plain."""
     names = grammar()
-    if text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:
+    if i + 2 > len(text) or text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:
         return None
+    if is_han(text[i + 1]) and text[i + 1] not in names.not_given and text[i + 2 : i + 4] in word_set("acts"):
+        return Name(i + 2, True)
     end = i + 3
     if end > len(text) or any(not is_han(c) or c in names.not_given for c in text[i + 1 : end]):
         return None
