@@ -100,7 +100,12 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
     Returns:
         The spans, sorted by start.
     """
-    strong = [_untitled(text, span) for span in found if span.score >= rules.threshold[span.entity]]
+    strong = [
+        _untitled(text, span)
+        for span in found
+        if span.score >= rules.threshold[span.entity]
+        and not (span.source == AGREED and text[span.start : span.end] in grammar().kin_words)
+    ]
     if len(strong) < 2:
         return strong
     bodies = [s for s in strong if s.entity == "ORGANIZATION" and s.score >= NAMED_BODY]
@@ -269,7 +274,8 @@ def _join(text: str, spans: list[Span]) -> list[Span]:
     for span in spans:
         last = joined[-1] if joined else None
         # Two names that the taggers tell apart, or that are whole, are two: 李蕾张羽飞.
-        apart = last is not None and (
+        agreed = last is not None and last.source == span.source == AGREED
+        apart = last is not None and (agreed or (_is_whole(text, last) and _is_whole(text, span)))
             last.source == span.source == AGREED or (_is_whole(text, last) and _is_whole(text, span))
         )
         if last is not None and last.end == span.start and last.entity == span.entity and not apart:

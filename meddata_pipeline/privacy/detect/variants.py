@@ -82,7 +82,7 @@ _HIDDEN = "*×○某"
 _DEALING = frozenset("找给跟和叫让请陪问劝喊替对把被说讲诉托谢骂帮扶见于与由里晚约听需向经嘱称随接送床将成是据映")
 #: What begins behind somebody's name, beside what ends every name.
 _GOES_ON = frozenset("在来去回上昨今明前先扶笑哭随意态合自当刚一两从躺想")
-_TIMES = frozenset("明天 昨天 今天 今年 去年 前年 上周 昨晚 今晚 今早 明早".split())
+_TIMES = frozenset(["明天", "昨天", "今天", "今年", "去年", "前年", "上周", "昨晚", "今晚", "今早", "明早"])
 #: What somebody does, where the name is an everyday word.
 _DOES = frozenset("说讲让叫喊想躺扶笑哭闹问答听称诉回")
 #: Characters of transliterations that begin frequent words too.
@@ -298,15 +298,16 @@ def given_hit(text: str, start: int, end: int, sides: Sides) -> bool:
     given = text[start:end]
     following = text[end : end + 1]
     everyday = given in word_set("ordinary_given") or given in word_set("begins_with_given")
+    goes_on = grammar().ends(text, end) or following in _GOES_ON
     if given not in lexicon().words and not everyday:
-        return not _reached_over(text, start, end, sides)
+        bordered = _opened(text, start, sides) and (goes_on or not sides.behind)
+        return bordered or not _reached_over(text, start, end, sides)
     if titled(text, end):
         return not (sides.before and text[start - 1 : start + 1] in lexicon().words)
     if not _opened(text, start, sides):
         return False
     if bool(_act().match(text, end)) or (bool(following) and following in _DOES) or text[end : end + 2] in _TIMES:
         return True
-    goes_on = grammar().ends(text, end) or following in _GOES_ON
     if everyday:
         return goes_on and sides.before and sides.behind and text[start - 1] in _DEALING and is_han(following)
     return not sides.behind or goes_on

@@ -14,6 +14,8 @@ from meddata_pipeline.privacy.detect.words import characters, word_set, words
 
 #: Names of other peoples, written without a dot: 次仁央宗, 帕提古丽, 布赫巴雅尔.
 _LONGEST = 6
+#: Of the characters that open words as well (names.ambiguous), those that often end a given name.
+_OFTEN_GIVEN = frozenset("可发来明根心同本")
 _DISEASE = re.compile(
     "病(?![情史后重逝故危倒休假历床房区人程理愈因])|[征症](?![状求得询])|综合征|氏|反射|试验|量表|评分"
 )
@@ -61,6 +63,15 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
         return None
     if found.certain or found.end >= len(text):
         return found
+    longer = found.end + 1
+    doubtful = text[found.end] in names.ambiguous and found.end - i == surname + 1
+    # 曹琳发|在场: the doubtful character is of the name, unless it makes a word and seldom stands in names.
+    if (
+        doubtful
+        and text[longer : longer + 2] in known
+        and (text[found.end] in _OFTEN_GIVEN or text[found.end : longer + 1] not in known)
+    ):
+        return Name(longer, True)
     shorter = found.end - 1
     # In doubt the longer name is taken: of two ends the nearer one counts only before what people do.
     if shorter - i > surname and text[shorter : shorter + 2] in word_set("acts"):

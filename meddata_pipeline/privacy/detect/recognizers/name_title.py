@@ -74,7 +74,7 @@ class NameTitleRule(Rule):
             and text[start] not in _FUNCTION
             and text[start : start + 2] not in names.not_names
             and not any(c in names.not_given for c in given)
-            and not names.surname_length(text, start + 1) == 2
+            and names.surname_length(text, start + 1) != 2
             and not text.endswith(names.not_titled, 0, end)
             and text[start : start + 2] not in lexicon().words
         ):
