@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
@@ -24,6 +24,7 @@ from meddata_pipeline.privacy.detect.pause import collector_paused
 from meddata_pipeline.privacy.detect.recognizers import rules
 from meddata_pipeline.privacy.detect.types import Known, Span
 from meddata_pipeline.privacy.detect.variants import words_against
+from meddata_pipeline.privacy.detect.words import alternation, words
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
@@ -103,6 +104,21 @@ def build_analyzer(
 def language_of(text: str) -> str:
     """``zh`` where the text holds an ideograph, otherwise ``en``."""
     return "zh" if _HAN.search(text) else "en"
+
+
+def reads_like_note(text: str) -> bool:
+    """Whether a folded text holds the words of clinical notes: two different ones."""
+    first = ""
+    for match in _note_words().finditer(text):
+        if first and match.group() != first:
+            return True
+        first = match.group()
+    return False
+
+
+@cache
+def _note_words() -> re.Pattern[str]:
+    return re.compile(alternation(words("note_words")))
 
 
 class Findings(NamedTuple):
@@ -237,7 +253,7 @@ class Detector:
             certain = () if moved else (*document.found, *hits[key])
             covered.append([(s.start, s.end) for s in certain if s.score >= COVERED and s.source != DOTTED])
         # A text that comes with its patient's row, or from a hospital whose staff is known, is a note.
-        notes = [key[1] is not None or self._staffed for key in asked]
+        notes = [key[1] is not None or self._staffed or reads_like_note(documents[key[0]].folded.text) for key in asked]
         answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered, notes)
         for key, answer in zip(asked, answers, strict=True):
             document = documents[key[0]]

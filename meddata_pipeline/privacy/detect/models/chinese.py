@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
-from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, eponym, kind, probability
+from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, clinical, kind, probability
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
@@ -115,7 +115,7 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
             # A surname before a title is found by its rule (recognizers/name_title.py).
             doubtful = False
         elif len(word) > 1:
-            doubtful = named and not _ordinary(clause, at, end) and not eponym(clause, at, end)
+            doubtful = named and not _ordinary(clause, at, end) and not clinical(clause, at, end)
         else:
             # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
             doubtful = (
@@ -130,7 +130,7 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
         at = end
     least = recipes()["doubt"]
     for start, end, chance in shape().likely(clause):
-        if chance >= least and not _ordinary(clause, start, end) and not eponym(clause, start, end):
+        if chance >= least and not _ordinary(clause, start, end) and not clinical(clause, start, end):
             yield start, end
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import NamedTuple
 
-from meddata_pipeline.privacy.detect.models.lexicon import clinical_words, lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import clinical_list, is_drug, lexicon, within_clinical
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
 from meddata_pipeline.privacy.detect.names import grammar, is_han
@@ -26,6 +26,10 @@ Range = tuple[int, int]
 #: What makes a name that of a disease, sign or scale: 库欣综合征, 格林-巴利综合征, 墨菲征.
 _EPONYM = re.compile(
     "(?:[\u00b7-][\u4e00-\u9fff]{1,5}?)?氏?(?:综合[征症]|[征症病瘤]|现象|反射|试验|细胞|小体|淋巴瘤|肉芽肿|麻痹|角|线|手术|分[级期类型]|评分|量表|指数|定律|杆菌|螺杆菌|病毒|染色|牙刷)"
+)
+#: The same behind a transliteration: a Chinese name may stand before these (陈玉芬骨折术后).
+_FOREIGN_EPONYM = re.compile(
+    "(?:动脉炎|甲状腺炎|面瘫|瘫痪|骨折|脱位|囊肿|疝|肉瘤|结节|韧带|间隙|三角|纤维|支架|刮匙|拉钩|牵引|体位|卧位|切口|缝合|杂音|呼吸|法则|公式|溶液|培养基)"
 )
 _DOTS = "\u00b7-"
 _TITLE = re.compile(" ?" + alternation(words("titles")))
@@ -58,7 +62,7 @@ def candidates(clause: str, votes: Votes) -> Iterator[tuple[Range, dict[str, flo
     likely = {(start, end): p for start, end, p in shape().likely(clause)}
     for start, end in sorted({*likely, *votes.first, *votes.second}):
         word = clause[start:end]
-        if kind(word) != "none" and word not in clinical_words() and not eponym(clause, start, end):
+        if kind(word) != "none" and not clinical(clause, start, end):
             yield (start, end), _features(clause, (start, end), likely, votes)
 
 
@@ -120,14 +124,22 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
         "weak": word[0] in names.weak and word[:2] not in names.compound,
         "word": word in known.words,
         "listed": word in known.names,
+        "ambiguous": word in _ambiguous(),
         "place": word in known.places or word[:2] in known.places,
     }
     return {name: float(value) for name, value in found.items()}
 
 
+def clinical(text: str, start: int, end: int) -> bool:
+    """Whether what looks like a name is a clinical word, a part of one, or the name of a disease, sign or method."""
+    return within_clinical(text, start, end) or is_drug(text[start:end]) or eponym(text, start, end)
+
+
 def eponym(text: str, start: int, end: int) -> bool:
     """Whether a name is that of a disease, sign or method."""
-    return bool(_EPONYM.match(text, end)) or text.startswith(words("eponyms"), start)
+    if _EPONYM.match(text, end) or text.startswith(words("eponyms"), start):
+        return True
+    return _FOREIGN_EPONYM.match(text, end) is not None and kind(text[start:end]) in ("foreign", "dotted")
 
 
 def kind(word: str) -> str:
@@ -143,6 +155,11 @@ def kind(word: str) -> str:
     if all(c in characters("foreign_names") for c in word):
         return "foreign"
     return "other"
+
+
+@cache
+def _ambiguous() -> frozenset[str]:
+    return frozenset(clinical_list("ambiguous"))
 
 
 @cache

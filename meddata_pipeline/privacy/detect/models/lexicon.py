@@ -1,14 +1,17 @@
 """A lexicon of Chinese words: what is an ordinary word, and what only looks like a name.
 
-What belongs here: reading the word list of the package ``jieba`` and asking it. What does not: the project's own lists
-(detect/words.py).
+What belongs here: reading the word list of the package ``jieba`` and the project's own clinical vocabulary
+(clinical_words.yaml), and asking them. What does not: the lists of the rules (detect/words.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from typing import NamedTuple
+
+import yaml
 
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.privacy.detect.models.packages import digest_of, package_folder, recipes
@@ -16,6 +19,22 @@ from meddata_pipeline.privacy.detect.names import grammar
 
 #: Longest word that is kept; longer ones are phrases.
 LONGEST = 6
+#: The lists of clinical_words.yaml that hold words; the others hold stems, doubtful words, or marks of words.
+CLINICAL_GROUPS = (
+    "drugs",
+    "herbs",
+    "formulas",
+    "eponyms",
+    "instruments_materials",
+    "laboratory",
+    "anatomy_findings",
+    "shorthand",
+    "offices",
+)
+#: Shortest word that a stem alone shows to be a drug: a surname and a given name have three characters at most.
+_DRUG_LENGTH = 4
+#: Longest clinical word around a candidate that is looked for.
+_CLINICAL_LENGTH = 8
 
 
 class Lexicon(NamedTuple):
@@ -81,5 +100,45 @@ def ordinary_at(text: str, start: int) -> bool:
     return text[start : start + 2] in words or (start > 0 and text[start - 1 : start + 1] in words)
 
 
+@cache
+def clinical_list(name: str) -> tuple[str, ...]:
+    """A list of clinical_words.yaml as it is written, e.g. ``herbs``, ``ambiguous``, ``also_given``."""
+    return tuple(_clinical()[name].split())
+
+
+@cache
 def clinical_words() -> frozenset[str]:
-    return frozenset()
+    """Clinical words that are nobody's full name, however much they look like one.
+
+    They speak about a candidate that is such a word or lies within one, not about one that holds it: 桂枝 is a drug,
+    王桂枝 a woman (``also_given`` lists the words to which this happens).
+    """
+    return frozenset(word for name in CLINICAL_GROUPS for word in clinical_list(name))
+
+
+def is_drug(word: str) -> bool:
+    """Whether a stem or a salt shows that a word of folded text is a drug, even one that no list holds.
+
+    Chinese names of persons never count, whatever their given name is (王西林), since they are too short or begin with
+    a surname of two characters.
+    """
+    if len(word) < _DRUG_LENGTH or grammar().surname_length(word, 0) == 2:
+        return False
+    return word.endswith(clinical_list("drug_endings")) or word.startswith(clinical_list("drug_beginnings"))
+
+
+def within_clinical(text: str, start: int, end: int) -> bool:
+    """Whether a range is a clinical word or lies within one: 洛芬 in 布洛芬."""
+    known = clinical_words()
+    return any(
+        text[left:right] in known
+        for left in range(start, max(-1, end - _CLINICAL_LENGTH - 1), -1)
+        for right in range(end, min(len(text), left + _CLINICAL_LENGTH) + 1)
+    )
+
+
+@cache
+def _clinical() -> dict[str, str]:
+    source = resources.files(__package__).joinpath("clinical_words.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, str] = yaml.safe_load(source)
+    return loaded

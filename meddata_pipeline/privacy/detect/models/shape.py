@@ -40,7 +40,9 @@ LEAST = 0.003
 _RUN = re.compile("[\u3400-\u9fff]{2,40}")
 #: Keeps products of probabilities in range: about the inverse of a character's probability.
 _SCALE = 3000.0
+_POWERS = tuple(_SCALE**n for n in range(6))
 _KEPT = 50_000
+Range = tuple[int, int]
 
 
 class Likely(NamedTuple):
@@ -63,12 +65,17 @@ class Shape:
             if 2 <= len(word) <= LONGEST:
                 weight = CLINICAL / total * _SCALE ** len(word)
                 self._words[word] = max(self._words.get(word, 0.0), weight)
+        # The beginnings of words are kept with no weight: where one is missing, no longer word begins.
+        for word in list(self._words):
+            for end in range(2, len(word)):
+                self._words.setdefault(word[:end], 0.0)
         self._words |= {c: max(alone, 0.5) / total * _SCALE for c, (alone, _) in known.characters.items()}
         self._unknown = 0.5 / total * _SCALE
         self._surnames, self._given = _counted(
             [n for n in known.names if len(n) in (2, 3) and n[0] in names.surnames],
             {c: within for c, (_, within) in known.characters.items()},
         )
+        self._compound = names.compound
         self._least = tuple(min(table.values()) for table in self._given)
         foreign = Counter(c for word in sorted(known.transliterated) if len(word) > 2 for c in word)
         letters = characters("transliteration")
@@ -87,52 +94,67 @@ class Shape:
             for start, end, probability in self.runs(run.group()):
                 yield Likely(start + at, end + at, probability)
 
-    def _name(self, text: str, surname: int) -> float:
-        """Likelihood of a name of one of the Chinese forms."""
-        share = self._surnames.get(text[0], 0.0) if surname == 1 else COMPOUND
-        first, second, only = self._given
-        if len(text) - surname == 1:
-            return share * SHORT * only.get(text[-1], self._least[2])
-        return share * (1 - SHORT) * first.get(text[-2], self._least[0]) * second.get(text[-1], self._least[1])
-
     def _run(self, text: str) -> Sequence[Likely]:
-        names = grammar()
         size = len(text)
-        words = self._words
-        ways: list[list[tuple[int, float, bool]]] = [[] for _ in range(size)]
+        get = self._words.get
+        unknown = self._unknown
         into = [1.0] + [0.0] * size
+        ways: list[list[tuple[int, float]]] = []
+        named: list[tuple[int, int, float]] = []
         for i in range(size):
-            here = ways[i]
-            here.append((i + 1, words.get(text[i], self._unknown), False))
+            reached = into[i]
+            weight = get(text[i]) or unknown
+            here = [(i + 1, weight)]
+            into[i + 1] += reached * weight
             for end in range(i + 2, min(i + LONGEST, size) + 1):
-                weight = words.get(text[i:end])
-                if weight is not None:
-                    here.append((end, weight, False))
-            surname = names.surname_length(text, i)
-            if surname:
-                for end in (i + surname + 1, i + surname + 2):
-                    if end <= size:
-                        weight = NAMES * self._name(text[i:end], surname) * _SCALE ** (end - i)
-                        here.append((end, weight, True))
-            weight = TRANSLITERATED / 4
-            for end in range(i + 1, min(i + 6, size) + 1):
-                letter = self._foreign.get(text[end - 1])
-                if letter is None:
+                known = get(text[i:end])
+                if known is None:
                     break
-                weight *= letter * _SCALE
-                if end - i >= 3:
-                    here.append((end, weight, True))
-            for end, weight, _ in here:
-                into[end] += into[i] * weight
+                if known:
+                    here.append((end, known))
+                    into[end] += reached * known
+            for end, weight in self._names_at(text, i):
+                here.append((end, weight))
+                named.append((i, end, weight))
+                into[end] += reached * weight
+            ways.append(here)
+        if not named:
+            return ()
         out_of = [0.0] * size + [1.0]
         for i in range(size - 1, -1, -1):
-            out_of[i] = sum(weight * out_of[end] for end, weight, _ in ways[i])
-        found: dict[tuple[int, int], float] = {}
-        for i, here in enumerate(ways):
-            for end, weight, named in here:
-                if named:
-                    found[i, end] = found.get((i, end), 0.0) + into[i] * weight * out_of[end] / into[size]
-        return tuple(Likely(*place, p) for place, p in found.items() if p >= LEAST)
+            total = 0.0
+            for end, weight in ways[i]:
+                total += weight * out_of[end]
+            out_of[i] = total
+        found: dict[Range, float] = {}
+        for i, end, weight in named:
+            chance = into[i] * weight * out_of[end] / into[size]
+            found[i, end] = found.get((i, end), 0.0) + chance
+        return tuple(Likely(*place, chance) for place, chance in found.items() if chance >= LEAST)
+
+    def _names_at(self, text: str, i: int) -> Iterator[tuple[int, float]]:
+        """Where names that begin at a place may end, with their weights."""
+        size = len(text)
+        surname = 2 if text[i : i + 2] in self._compound else 1 if text[i] in self._surnames else 0
+        if surname:
+            first, second, only = self._given
+            share = NAMES * (self._surnames[text[i]] if surname == 1 else COMPOUND)
+            end = i + surname + 1
+            if end <= size:
+                last = text[end - 1]
+                yield end, share * SHORT * only.get(last, self._least[2]) * _POWERS[surname + 1]
+                if end < size:
+                    given = first.get(last, self._least[0]) * second.get(text[end], self._least[1])
+                    yield end + 1, share * (1 - SHORT) * given * _POWERS[surname + 2]
+        letters = self._foreign
+        weight = TRANSLITERATED / 4
+        for end in range(i + 1, min(i + 6, size) + 1):
+            letter = letters.get(text[end - 1])
+            if letter is None:
+                return
+            weight *= letter * _SCALE
+            if end - i >= 3:
+                yield end, weight
 
 
 def _counted(
