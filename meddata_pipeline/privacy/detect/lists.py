@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, within_clinical
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.types import Span
 from meddata_pipeline.privacy.detect.words import word_set
@@ -97,7 +97,7 @@ def _name_end(text: str, start: int, stop: int) -> int | None:
             not any(c in names.not_given for c in text[start + surname : stop])
             and text[start + surname : start + surname + 2] not in names.titles
         )
-        return stop if fits and _may_be(word) else None
+        return stop if fits and _may_be(word) and not within_clinical(text, start, stop) else None
     found = names.name_at(text, start)
     if found is None or not found.certain or found.end > stop or not _may_be(text[start : found.end]):
         return None

@@ -251,7 +251,7 @@ def _doubtful(span: Span, other: Span) -> bool:
 
 
 def _goes_on(text: str, span: Span, other: Span) -> bool:
-    """Whether a word that only goes with people begins where a known name ends: what is taken beyond is of that word."""
+    """Whether a word that only goes with people begins where a known name ends: what is beyond is of that word."""
     return (
         span.entity == other.entity == "PERSON"
         and span.start == other.start
@@ -276,8 +276,6 @@ def _join(text: str, spans: list[Span]) -> list[Span]:
         # Two names that the taggers tell apart, or that are whole, are two: 李蕾张羽飞.
         agreed = last is not None and last.source == span.source == AGREED
         apart = last is not None and (agreed or (_is_whole(text, last) and _is_whole(text, span)))
-            last.source == span.source == AGREED or (_is_whole(text, last) and _is_whole(text, span))
-        )
         if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source

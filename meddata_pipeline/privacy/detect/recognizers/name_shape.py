@@ -7,8 +7,9 @@ itself (detect/names.py), what announces a name (the rules).
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, within_clinical
 from meddata_pipeline.privacy.detect.names import Name, grammar, is_han
 from meddata_pipeline.privacy.detect.words import characters, word_set, words
 
@@ -28,7 +29,7 @@ def is_clinical_word(text: str, start: int, end: int) -> bool:
 
 
 def is_running_on(text: str, i: int, found: Name) -> bool:
-    """Whether a sentence runs on behind a role (家属商量后, 领导班子), where nothing parts the role from what follows."""
+    """Whether a sentence runs on behind a role (家属商量后, 领导班子), where nothing parts the two."""
     names = grammar()
     if names.surname_length(text, i) == 2:
         return False
@@ -37,8 +38,12 @@ def is_running_on(text: str, i: int, found: Name) -> bool:
 
 
 def is_disease(text: str, i: int, found: Name) -> bool:
-    """Whether a disease, sign or scale stands at a place that is called after somebody (皮克病, 墨菲征)."""
-    return text.startswith(words("eponyms"), i) or _DISEASE.match(text, found.end) is not None
+    """Whether a disease or sign that is called after somebody, or another clinical word, stands at a place (皮克病)."""
+    return (
+        text.startswith(words("eponyms"), i)
+        or _DISEASE.match(text, found.end) is not None
+        or within_clinical(text, i, found.end)
+    )
 
 
 def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
@@ -54,7 +59,7 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
     names = grammar()
     found = names.name_at(text, i)
     surname = names.surname_length(text, i)
-    known = word_set("acts") if acting else lexicon().words
+    known: Container[str] = word_set("acts") if acting else lexicon().words
     if found is None and surname == 1 and text[i] in names.weak:
         found = _behind_weak(text, i, known)
     if found is None or is_clinical_word(text, i, found.end) or is_disease(text, i, found):
@@ -81,7 +86,7 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
     return found
 
 
-def _behind_weak(text: str, i: int, known: frozenset[str]) -> Name | None:
+def _behind_weak(text: str, i: int, known: Container[str]) -> Name | None:
     """A name with a surname that is mostly a word, where its end is not plain."""
     names = grammar()
     if i + 2 > len(text) or text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:

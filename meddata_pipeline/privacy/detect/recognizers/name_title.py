@@ -111,7 +111,7 @@ def is_word(name: str) -> bool:
 
 
 def _doubtful(text: str, end: int) -> int | None:
-    """A surname before a title that is mostly a word (即告施主任), where it makes no word with what stands before it."""
+    """A surname before a title that is mostly a word (即告施主任), where it makes none with what stands before."""
     names = grammar()
     surname = text[end - 1]
     if surname not in names.weak or surname in _FUNCTION:
