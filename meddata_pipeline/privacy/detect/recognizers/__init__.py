@@ -24,6 +24,7 @@ from meddata_pipeline.privacy.detect.recognizers.landline import LandlineRule
 from meddata_pipeline.privacy.detect.recognizers.licence import LicenceRule
 from meddata_pipeline.privacy.detect.recognizers.media_file import MediaFileRule
 from meddata_pipeline.privacy.detect.recognizers.mobile import MobileRule
+from meddata_pipeline.privacy.detect.recognizers.name_act import NameActRule
 from meddata_pipeline.privacy.detect.recognizers.name_bed import NameBedRule
 from meddata_pipeline.privacy.detect.recognizers.name_context import NameContextRule
 from meddata_pipeline.privacy.detect.recognizers.name_english import EnglishNameRule
@@ -98,6 +99,7 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
         NameRoleRule(),
         NameLabelRule(),
         NameBedRule(),
+        NameActRule(),
         NameTitleRule(),
         NameContextRule(),
         NameLineRule(),

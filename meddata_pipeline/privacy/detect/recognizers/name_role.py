@@ -67,6 +67,10 @@ class NameRoleRule(Rule):
             led = names.name_at(text, match.end())
             if led is None or not led.certain:
                 led = settled_name(text, match.end(), acting=True)
+            if text[match.end() : match.end() + 2] in word_set("ordinary_names") and text[
+                match.end() + 2 : match.end() + 4
+            ] in word_set("acts"):
+                yield Hit(match.end(), match.end() + 2, "PERSON", 0.8)
             # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
             if (

@@ -42,7 +42,7 @@ def is_disease(text: str, i: int, found: Name) -> bool:
     return (
         text.startswith(words("eponyms"), i)
         or _DISEASE.match(text, found.end) is not None
-        or within_clinical(text, i, found.end)
+        or (within_clinical(text, i, found.end) and text[i : found.end] not in word_set("ordinary_names"))
     )
 
 
@@ -70,13 +70,8 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
         return found
     longer = found.end + 1
     doubtful = text[found.end] in names.ambiguous and found.end - i == surname + 1
-    # 曹琳发|在场: the doubtful character is of the name, unless it makes a word and seldom stands in names.
-    if (
-        doubtful
-        and text[longer : longer + 2] in known
-        and (text[found.end] in _OFTEN_GIVEN or text[found.end : longer + 1] not in known)
-    ):
-        return Name(longer, True)
+    if doubtful and text[found.end] in _OFTEN_GIVEN and text[longer : longer + 2] in known:
+        return Name(longer, True)  # 曹琳发|在场
     shorter = found.end - 1
     # In doubt the longer name is taken: of two ends the nearer one counts only before what people do.
     if shorter - i > surname and text[shorter : shorter + 2] in word_set("acts"):
