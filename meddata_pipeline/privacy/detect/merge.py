@@ -26,6 +26,8 @@ AGREED = "names-zh"
 
 #: From here on a body's name holds a known place.
 NAMED_BODY = 0.75
+#: Who somebody is, before a name: 母王远.
+_KIN = frozenset("父母夫妻兄弟姐妹子女儿孙")
 #: From here on a name was known or stands in the roster.
 SURE = 0.95
 
@@ -207,7 +209,9 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
         pieces = [
             (start, end)
             for start, end in pieces
-            if end - start > 1 or end not in whole or _is_whole(text, span._replace(start=start, end=ends[end]))
+            if end - start > 1
+            or end not in whole
+            or (text[start] not in _KIN and _is_whole(text, span._replace(start=start, end=ends[end])))
         ]
     before = {other.end for other in taken if other.entity == span.entity}
     behind = {other.start for other in taken if other.entity == span.entity}

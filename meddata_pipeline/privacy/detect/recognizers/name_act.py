@@ -31,6 +31,8 @@ class NameActRule(Rule):
             end = start = match.start()
             while start and end - start <= _LONGEST and is_han(text[start - 1]):
                 start -= 1
+            if text[start] in "父母" and end - start > 2 and names.surname_length(text, start + 1):
+                start += 1
             surname = names.surname_length(text, start)
             given = text[start + surname : end]
             if (
