@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
 from meddata_pipeline.privacy.detect.known import NOTHING, Roster, needles_of, needles_of_name, own_needles
+from meddata_pipeline.privacy.detect.lists import neighbours
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
 from meddata_pipeline.privacy.detect.models import models
 from meddata_pipeline.privacy.detect.models.chinese import ChineseModel
@@ -331,6 +332,8 @@ class Detector:
         merged = merge(document.text, found, self._rules)
         variants = _without_placeholders(document.text, self._variants(document, merged))
         repeats = [*variants, *self.repeats(document.text, merged)]
+        listed = self._listed(document, merged)
+        repeats += [*listed, *self.repeats(document.text, listed)]
         if repeats:
             merged = merge(document.text, [*found, *repeats], self._rules)
         for _ in range(SECOND_LOOKS):
@@ -339,6 +342,12 @@ class Detector:
                 break
             merged = merge(document.text, [*merged, *more], self._rules)
         return Findings(merged, in_doubt(document.text, found, merged, self._rules))
+
+    def _listed(self, document: _Document, merged: Sequence[Span]) -> list[Span]:
+        """Names beside certain names in lists; only in texts in which folding moved nothing."""
+        if document.folded.offsets is not None or self._language(document.text) != "zh":
+            return []
+        return _without_placeholders(document.text, neighbours(document.folded.text, merged))
 
     def _second_look(self, text: str, spans: Sequence[Span]) -> list[Span]:
         """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.

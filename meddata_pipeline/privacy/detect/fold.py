@@ -120,7 +120,9 @@ def fold(text: str) -> Folded:
 
 #: Dropped in the second view: a line break between digits (not where the next line begins with its own number), one
 #: inside an address of e-mail, blanks between single characters (身 份 证 号, 1 3 8 1 2 3).
-_BROKEN = re.compile(r"[ \t]*\r?\n[ \t]*(?=[0-9]{2,}(?![0-9.、):/年月]|-[0-9]{1,2}-)|[Xx](?![A-Za-z0-9])|@|\.[a-z])")
+_BROKEN = re.compile(
+    r"[ \t]*\r?\n[ \t]*(?=[0-9]{2,}(?![0-9.、):/年月日床岁]|-[0-9]{1,2}-)|[Xx](?![A-Za-z0-9])|@|\.[a-z])"
+)
 _SPREAD = re.compile(r" (?:[^\s] ){2,}(?=[^\s](?![^\s]))")
 _CIRCLED = re.compile("[\u2460-\u2468\u24ea\u2776-\u277e]{5,}")
 _WRAPPED = re.compile("(?<=[\u3400-\u9fff])\r?\n(?=[\u3400-\u9fff])")

@@ -28,7 +28,10 @@ _DIGIT = re.compile("[0-9]")
 _SEPARATORS = re.compile(r"[\u00b7.,、/&+\s^]+")
 #: Known: the parts of an address that name a place by themselves.
 _PLACE = re.compile(r"[路街巷弄村苑园里庄]$|大道$|胡同$|小区$|公寓$|新村$|家园$|花园$|花苑$")
-_ROOM = re.compile(r"(?:号楼|号院|支弄|单元|[号弄栋幢座楼层室户房#,.]|(?<=[0-9])[a-z](?![a-z])|[0-9]{1,4}(?![0-9]))*")
+#: A room ends an address: 301室 and a number or 户口 behind it are the next thing, on the next line perhaps.
+_ROOM = re.compile(
+    r"(?:号楼|号院|支弄|单元|[号弄栋幢座楼层室房#,.]|(?<!室)户|(?<=[0-9])[a-z](?![a-z/])|(?<![室户房])[0-9]{1,4}(?![0-9]))*"
+)
 _TAIL = re.compile(
     r"(?:尾号|尾数|末尾|[后末][4四5五6六](?:位|码)|最后[4四5五6六](?:位|码)|lastfour|last4)(?:数字|digits?)?(?:号码?)?[为是:(]*([0-9]{3,5}[0-9x])(?![0-9])"
 )
@@ -118,6 +121,10 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
         yield Needle(surname, "PERSON", source, len(surname), variants.STAFF_SURNAME)
     if len(given) == 2:
         yield Needle(given, "PERSON", source, 2, variants.STAFF_GIVEN if staff else variants.GIVEN)
+    if given and not staff:
+        for pet in dict.fromkeys(("阿" + given[-1], given[-1] * 2)):
+            if pet != given:
+                yield Needle(pet, "PERSON", source, 2, variants.PET)
     if staff:
         for form, when in variants.latin_forms(plain):
             if when in (variants.PINYIN, ALONE) and len(form) >= 5:
@@ -420,7 +427,11 @@ def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
             return None
     elif when == variants.STAFF_NAME:
         against = variants.words_against(text, at, end) or variants.is_ordinary(needle.value)
-        if against and not (variants.announced(text, at) or variants.titled(text, end)):
+        if against and not (
+            variants.announced(text, at)
+            or variants.titled(text, end)
+            or variants.acting(text, at, end, _sides(folded, compact, at, end))
+        ):
             return None
     elif when in (variants.SURNAME, variants.STAFF_SURNAME):
         staff = when == variants.STAFF_SURNAME
@@ -430,6 +441,9 @@ def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
         stop = found
     elif when == variants.GIVEN:
         if not variants.given_hit(text, at, end, _sides(folded, compact, at, end)):
+            return None
+    elif when == variants.PET:
+        if not variants.pet_hit(text, at, end, _sides(folded, compact, at, end)):
             return None
     elif when == variants.STAFF_GIVEN:
         if not variants.titled(text, end) or needle.value in grammar().not_titled:

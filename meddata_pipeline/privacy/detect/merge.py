@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.privacy.detect.names import grammar
 from meddata_pipeline.privacy.detect.types import ENTITIES, Span
+from meddata_pipeline.privacy.detect.words import word_set, words
 
 #: Below this a name's end was not plain; the recognizers of names give 0.7 to 0.75 then.
 IN_DOUBT = 0.8
@@ -24,6 +26,8 @@ AGREED = "names-zh"
 
 #: From here on a body's name holds a known place.
 NAMED_BODY = 0.75
+#: Who somebody is, before a name: 母王远.
+_KIN = frozenset("父母夫妻兄弟姐妹子女儿孙")
 #: From here on a name was known or stands in the roster.
 SURE = 0.95
 
@@ -98,7 +102,12 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
     Returns:
         The spans, sorted by start.
     """
-    strong = [span for span in found if span.score >= rules.threshold[span.entity]]
+    strong = [
+        _untitled(text, span)
+        for span in found
+        if span.score >= rules.threshold[span.entity]
+        and not (span.source == AGREED and text[span.start : span.end] in grammar().kin_words)
+    ]
     if len(strong) < 2:
         return strong
     bodies = [s for s in strong if s.entity == "ORGANIZATION" and s.score >= NAMED_BODY]
@@ -109,7 +118,29 @@ def merge(text: str, found: Iterable[Span], rules: MergeRules) -> list[Span]:
     for span in strong:
         _place(text, span, taken)
     taken.sort()
-    return _join(taken)
+    return _join(text, taken)
+
+
+def _untitled(text: str, span: Span) -> Span:
+    """A name on which the taggers agree without the title or the verb that they took into it (黎叔, 刘大夫, 刘波发)."""
+    if span.entity != "PERSON" or span.source != AGREED or text[span.end - 1] not in _last_of_titles():
+        return span
+    end = span.end - len(title) if (title := _title_at_end(text[span.start : span.end])) else span.end
+    return span._replace(end=end)
+
+
+@cache
+def _last_of_titles() -> frozenset[str]:
+    return frozenset(word[-1] for word in (*words("titles"), *words("kin_titles")))
+
+
+def _title_at_end(name: str) -> str:
+    """The title at the end of what is taken for a name, where a surname or a whole name stands before it."""
+    for title in (*words("titles"), *words("kin_titles")):
+        rest = len(name) - len(title)
+        if name.endswith(title) and rest > 0 and grammar().surname_length(name, 0) <= rest:
+            return title
+    return ""
 
 
 def in_doubt(text: str, found: Iterable[Span], strong: Sequence[Span], rules: MergeRules) -> list[Span]:
@@ -154,7 +185,7 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     pieces = [(span.start, span.end)]
     for other in taken:
         if other.start < span.end and span.start < other.end:
-            if _doubtful(span, other):
+            if _doubtful(span, other) or _goes_on(text, span, other):
                 return
             remaining: list[tuple[int, int]] = []
             for start, end in pieces:
@@ -171,6 +202,17 @@ def _place(text: str, span: Span, taken: list[Span]) -> None:
     if pieces == [(span.start, span.end)]:
         taken.append(span)
         return
+    if span.entity == "PERSON":
+        # 日阿孜古丽·司马义, 孙南宫琪: one character before a whole name that is known is no part of it.
+        whole = {o.start for o in taken if o.source.startswith(("known/", "roster")) and _is_whole(text, o)}
+        ends = {o.start: o.end for o in taken}
+        pieces = [
+            (start, end)
+            for start, end in pieces
+            if end - start > 1
+            or end not in whole
+            or (text[start] not in _KIN and _is_whole(text, span._replace(start=start, end=ends[end])))
+        ]
     before = {other.end for other in taken if other.entity == span.entity}
     behind = {other.start for other in taken if other.entity == span.entity}
     for start, end in pieces:
@@ -194,6 +236,15 @@ def _doubtful(span: Span, other: Span) -> bool:
     """
     if other.source == AGREED and other.entity == span.entity == "PERSON":
         return span.score < other.score and span.source.startswith("name-")
+    if (
+        span.entity == other.entity == "PERSON"
+        and span.start == other.start
+        and other.end - other.start != 2
+        and other.source.startswith(("known/", "roster"))
+        and not span.source.startswith(("known/", "roster"))
+    ):
+        # A whole name that is known, or a known surname before a title: what a rule takes beyond it is no part of it.
+        return True
     return (
         span.entity == other.entity == "PERSON"
         and span.start == other.start
@@ -203,13 +254,32 @@ def _doubtful(span: Span, other: Span) -> bool:
     )
 
 
-def _join(spans: list[Span]) -> list[Span]:
+def _goes_on(text: str, span: Span, other: Span) -> bool:
+    """Whether a word that only goes with people begins where a known name ends: what is beyond is of that word."""
+    return (
+        span.entity == other.entity == "PERSON"
+        and span.start == other.start
+        and span.end > other.end
+        and other.source.startswith(("known/", "roster"))
+        and (text[other.end : other.end + 2] in word_set("acts") or text[other.end : other.end + 2] in grammar().follow)
+    )
+
+
+def _is_whole(text: str, span: Span) -> bool:
+    """Whether a span is a surname with a given name, or a name with a dot."""
+    surname = grammar().surname_length(text, span.start)
+    length = span.end - span.start
+    return bool(surname and 1 <= length - surname <= 2) or "\u00b7" in text[span.start + 1 : span.end - 1]
+
+
+def _join(text: str, spans: list[Span]) -> list[Span]:
     """Put touching pieces of one entity together where one of them is the rest of the other."""
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        # Two names that the taggers tell apart are two: 李蕾张羽飞.
-        apart = last is not None and last.source == span.source == AGREED
+        # Two names that the taggers tell apart, or that are whole, are two: 李蕾张羽飞.
+        agreed = last is not None and last.source == span.source == AGREED
+        apart = last is not None and (agreed or (_is_whole(text, last) and _is_whole(text, span)))
         if last is not None and last.end == span.start and last.entity == span.entity and not apart:
             keep = last if last.score >= span.score else span
             source = last.source if last.source.startswith(("known/", "roster")) else keep.source

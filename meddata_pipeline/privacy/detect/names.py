@@ -43,6 +43,8 @@ class Grammar:
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
         self.not_titled = tuple(word for word in words("not_titled") if len(word) > 1)
+        self.kin_words = word_set("kin_words")
+        self.titles = frozenset(word[:2] for word in words("titles") if len(word) > 1)
 
     def surname_length(self, text: str, i: int) -> int:
         """Length of the surname that may begin at ``i``: 0, 1 or 2."""
@@ -69,7 +71,15 @@ class Grammar:
         given = i + length
         if given >= len(text) or not is_han(text[given]) or text[given] in self.not_given:
             return None
+        if text[given : given + 2] in self.titles:
+            # 王主任: what is found before a title is for its own rule.
+            return None
+        if text[i : i + 2] in self.kin_words and (self.ends(text, i + 2) or self.name_at(text, i + 2) is not None):
+            # 孙子, 孙子魏飞: who somebody is; 孙子涵 is a name.
+            return None
         weak = length == 1 and text[i] in self.weak
+        if weak and text[given : given + 2] in self.follow:
+            return None  # 曾表示, 时出现
         second = given + 1
         if self.ends(text, second):
             return Name(second, True)
@@ -77,6 +87,8 @@ class Grammar:
             # 张伟现… and 张有为，…: what stands behind decides; a name of three characters must be seen to end.
             end = second + 1
             at_end = end >= len(text) or not is_han(text[end]) or text[end : end + 2] in self.follow
+            if at_end and text[end : end + 1].isascii() and text[end : end + 1].isalpha():
+                return Name(second, True)  # 张伟转ICU
             if at_end:
                 return Name(end, True)
             return None if weak else Name(second, False)

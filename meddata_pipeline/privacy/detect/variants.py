@@ -9,8 +9,9 @@ Ordinary words. A short name can be a part of words: 周敏 in 牙周敏感, 高
   the name is not there.
 - A name of the staff roster concerns every text of the hospital, so one such sign is enough against it, and a name that
   is a word itself (安静, 高明) counts only behind a role (护士安静) or before a title (安静医师).
-- A given name alone (伟明) counts where a clause or a role begins it and a clause, a title or a verb ends it, and never
-  where it is an ordinary word (健康).
+- A given name alone (伟明) that is no word counts wherever no word reaches over its borders. One that is a word (菊花)
+  counts where a clause, a role or a verb of dealing with people begins it and a clause, a title or a verb ends it, and
+  never where it is one of everyday notes (健康).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon
 from meddata_pipeline.privacy.detect.names import grammar, is_han
-from meddata_pipeline.privacy.detect.words import alternation, word_set, words
+from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
 COURTESY = (
     "先生",
@@ -57,6 +59,8 @@ SURNAME = "surname"
 STAFF_SURNAME = "staff-surname"
 #: A given name alone.
 GIVEN = "given"
+#: What friends say: 阿强, 丽丽.
+PET = "pet"
 #: A staff member's given name before a title.
 STAFF_GIVEN = "staff-given"
 #: A name that is looked for in Latin letters.
@@ -74,6 +78,15 @@ _MASK = re.compile(r"某[某甲乙丙丁]?(?![种些个次日年月天侧处医�
 #: Surnames that are prepositions more often, also behind a role.
 _PREPOSITIONS = "于经由从向和时应"
 _HIDDEN = "*×○某"
+#: Verbs and prepositions of dealing with people: they stand before somebody's name.
+_DEALING = frozenset("找给跟和叫让请陪问劝喊替对把被说讲诉托谢骂帮扶见于与由里晚约听需向经嘱称随接送床将成是据映")
+#: What begins behind somebody's name, beside what ends every name.
+_GOES_ON = frozenset("在来去回上昨今明前先扶笑哭随意态合自当刚一两从躺想")
+_TIMES = frozenset(["明天", "昨天", "今天", "今年", "去年", "前年", "上周", "昨晚", "今晚", "今早", "明早"])
+#: What somebody does, where the name is an everyday word.
+_DOES = frozenset("说讲让叫喊想躺扶笑哭闹问答听称诉回")
+#: Characters of transliterations that begin frequent words too.
+_FREQUENT = frozenset("来和在同")
 _LABEL = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}\Z")
 _LABELLED = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}[a-z]\.?[a-z](?:\.?[a-z])?(?![a-z])")
 _LATIN = re.compile("[a-z][a-z.\u00e0-\u01dc]")
@@ -96,7 +109,13 @@ def parts_of(plain: str) -> Name:
 
 @cache
 def _title() -> re.Pattern[str]:
-    return re.compile(alternation([*words("titles"), *COURTESY]))
+    kin = "[姐哥叔婶嫂姨伯](?![姐哥叔婶嫂姨伯夫们])"
+    return re.compile(alternation([*words("titles"), *COURTESY]) + "|" + kin)
+
+
+@cache
+def _act() -> re.Pattern[str]:
+    return re.compile(alternation(words("acts")))
 
 
 @cache
@@ -210,6 +229,12 @@ def titled(text: str, end: int) -> bool:
     return _title().match(text, end) is not None
 
 
+def acting(text: str, start: int, end: int, sides: Sides) -> bool:
+    """Whether what stands at a place does what only people do (温馨持不同意见), at the start of a clause."""
+    opens = start == 0 or not sides.before or not is_han(text[start - 1]) or text[start - 1] in "科室与经由"
+    return opens and _act().match(text, end) is not None
+
+
 class Sides(NamedTuple):
     """Whether other characters touch a range in the text itself; blanks and line breaks are not in compact texts."""
 
@@ -255,7 +280,7 @@ def _nickname(text: str, start: int, end: int, sides: Sides) -> bool:
     opens = (
         before == 0
         or not is_han(text[before - 1])
-        or text[before - 1] in "称诉说叫问"
+        or text[before - 1] in _DEALING
         or text.endswith(_roles(), max(0, before - 8), before)
     )
     return opens and (not sides.behind or grammar().ends(text, end))
@@ -270,17 +295,52 @@ def given_hit(text: str, start: int, end: int, sides: Sides) -> bool:
         end: one behind its last character.
         sides: what touches it.
     """
-    if text[start:end] in word_set("ordinary_given") or text[start : start + 2] in word_set("begins_with_given"):
+    given = text[start:end]
+    following = text[end : end + 1]
+    everyday = given in word_set("ordinary_given") or given in word_set("begins_with_given")
+    goes_on = grammar().ends(text, end) or following in _GOES_ON
+    if given not in lexicon().words and not everyday:
+        bordered = _opened(text, start, sides) and (goes_on or not sides.behind)
+        return bordered or not _reached_over(text, start, end, sides)
+    if titled(text, end):
+        return not (sides.before and text[start - 1 : start + 1] in lexicon().words)
+    if not _opened(text, start, sides):
         return False
+    if bool(_act().match(text, end)) or (bool(following) and following in _DOES) or text[end : end + 2] in _TIMES:
+        return True
+    if everyday:
+        return goes_on and sides.before and sides.behind and text[start - 1] in _DEALING and is_han(following)
+    return not sides.behind or goes_on
+
+
+def pet_hit(text: str, start: int, end: int, sides: Sides) -> bool:
+    """Whether 阿强 or 丽丽 is somebody: no ordinary word, and none reaches over its borders."""
+    if text.startswith(words("eponyms"), start):
+        return False
+    if text[start] == "阿" and sides.behind and text[end] in characters("foreign_names") - _FREQUENT:
+        return False  # 阿托伐他汀, 阿尔茨海默
+    return text[start:end] not in lexicon().words and not _reached_over(text, start, end, sides)
+
+
+def _opened(text: str, start: int, sides: Sides) -> bool:
+    """Whether a clause, a role, or a word of dealing with people stands before a place."""
     before = text[start - 1] if start else ""
-    opens = (
+    return (
         not before
         or not sides.before
         or before in _HIDDEN
         or not (before.isalnum() or is_han(before))
+        or before in _DEALING
         or text.endswith(_roles(), max(0, start - 8), start)
     )
-    return opens and (not sides.behind or grammar().ends(text, end) or titled(text, end))
+
+
+def _reached_over(text: str, start: int, end: int, sides: Sides) -> bool:
+    """Whether an ordinary word begins before a range and ends in it, or begins in it and ends behind it."""
+    known = lexicon().words
+    if sides.before and (text[start - 1 : start + 1] in known or text[max(0, start - 2) : start + 1] in known):
+        return True
+    return sides.behind and any(text[end - 1 : end + size] in known for size in (1, 2))
 
 
 def pinyin_hit(surface: str, *, staff: bool) -> bool:

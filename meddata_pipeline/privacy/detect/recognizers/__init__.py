@@ -24,11 +24,15 @@ from meddata_pipeline.privacy.detect.recognizers.landline import LandlineRule
 from meddata_pipeline.privacy.detect.recognizers.licence import LicenceRule
 from meddata_pipeline.privacy.detect.recognizers.media_file import MediaFileRule
 from meddata_pipeline.privacy.detect.recognizers.mobile import MobileRule
+from meddata_pipeline.privacy.detect.recognizers.name_act import NameActRule
+from meddata_pipeline.privacy.detect.recognizers.name_bed import NameBedRule
 from meddata_pipeline.privacy.detect.recognizers.name_context import NameContextRule
 from meddata_pipeline.privacy.detect.recognizers.name_english import EnglishNameRule
+from meddata_pipeline.privacy.detect.recognizers.name_label import NameLabelRule
 from meddata_pipeline.privacy.detect.recognizers.name_line import NameLineRule
 from meddata_pipeline.privacy.detect.recognizers.name_masked import MaskedNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_minority import MinorityNameRule
+from meddata_pipeline.privacy.detect.recognizers.name_nickname import NicknameRule
 from meddata_pipeline.privacy.detect.recognizers.name_pinyin import PinyinNameRule
 from meddata_pipeline.privacy.detect.recognizers.name_role import NameRoleRule
 from meddata_pipeline.privacy.detect.recognizers.name_title import NameTitleRule
@@ -93,11 +97,15 @@ def rules(lang: str, id_patterns: Mapping[str, str] | None = None) -> list[Rule]
     return [
         *common,
         NameRoleRule(),
+        NameLabelRule(),
+        NameBedRule(),
+        NameActRule(),
         NameTitleRule(),
         NameContextRule(),
         NameLineRule(),
         MinorityNameRule(),
         MaskedNameRule(),
+        NicknameRule(),
         AddressRule(),
         OrganizationRule(),
         PlateRule(),

@@ -17,7 +17,7 @@ _CARD = compiled(rf"(?:[0-9]{{13,19}}|{_GROUPED})(?![0-9])")
 #: JCB's older cards: fifteen digits that begin with 1800 or 2131.
 _JCB = compiled(r"(?:1800|2131)(?<![0-9].{4})(?:[ \-]?[0-9]){11}(?![0-9])")
 _LABEL = compiled(
-    r"(?:银行卡号?|银行账号|银行帐号|信用卡号?|借记卡号?|储蓄卡号?|工资卡号?|账号|帐号|账户|帐户"
+    r"(?:(?:银行|信用|借记|储蓄|工资|退款|收款|付款|打款|汇款|转账|缴费|还款|理赔|报销|补助|救助)(?:卡号?|账号|帐号|账户|帐户)|开户账号|账号|帐号|账户|帐户"
     r"|card number|card no\.?|card|Card|[Aa]ccount number|Account Number|account no\.?|account|Account)"
     rf"(?:号码?|卡号|账号|尾号|为|是|is|was|ending|[:,# ])*(?P<value>{_GROUPED}|[0-9]{{11,23}})(?![0-9])"
 )

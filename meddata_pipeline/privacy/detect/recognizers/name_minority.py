@@ -23,6 +23,8 @@ _BEFORE = re.compile(
     )
 )
 _LONGEST = 8
+#: First parts of names, written with characters that are words too.
+_PREFIXES = ("阿不都", "阿卜都", "阿布都", "阿不力", "阿卜力", "阿不", "阿卜")
 
 
 class MinorityNameRule(Rule):
@@ -56,6 +58,10 @@ class MinorityNameRule(Rule):
         run = dot
         while run > start and (text[run - 1] in letters or (dot > run > start + 1 and text[run - 2] in letters)):
             run -= 1
+        for prefix in _PREFIXES:
+            if text.endswith(prefix, start, run):
+                run -= len(prefix)
+                break
         return run if dot - run > 1 else start
 
     @staticmethod

@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.name_shape import (
+    is_clinical_word,
+    is_disease,
+    is_running_on,
+    settled_name,
+)
 from meddata_pipeline.privacy.detect.types import Hit
-from meddata_pipeline.privacy.detect.words import alternation, characters, words
+from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
 _ROLE = compiled(
     alternation(words("roles")) + r"(?:姓名|签名|签字|名叫|叫|为|是)?(?:\([^()\n]{1,6}\))?[:;\s\[\"“'\-_]{0,4}"
@@ -20,6 +26,7 @@ _LEAD = compiled(alternation(words("leads")))
 _NEXT = re.compile(r" ?(?:[、/,;&+]|和|及|与|以及) ?| {1,2}")
 #: Behind a label of a name there may be a name that no list of surnames knows.
 _UNLISTED = re.compile(r"[\u3400-\u9fff]{2,4}(?=$|[\s\x00,。;、()/0-9A-Za-z\[])")
+_BRACKET = re.compile(r"\(([^()\n]{2,6})\)\Z")
 _NO_NAME = re.compile(
     r"(?:无|不详|未|暂|同上|本人|患者|病人|家属|自己|见|略|详|其|父|母|配|夫|妻|儿|女|子|兄|弟|姐|妹|同事|朋友|邻居|医师|医生|护士|主任|男|已|待|正常|阴性|阳性|空|拒|没|不|是|否|有|完成|合格|通过)"
 )
@@ -38,9 +45,10 @@ class NameRoleRule(Rule):
         for match in _ROLE.finditer(text):
             tail = match.group()
             hits = list(self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0))
-            yield from hits
-            if not hits:
-                yield from self._transliterated(text, match.end())
+            long = list(self._transliterated(text, match.end()))
+            if long and (not hits or hits[0].end < long[0].end):
+                hits = long
+            yield from hits or self._in_doubt(text, match)
         for match in _LABEL.finditer(text):
             hits = list(self._chain(text, match.end(), True, 0.05))
             yield from hits
@@ -50,12 +58,19 @@ class NameRoleRule(Rule):
                     unlisted
                     and not _NO_NAME.match(text, match.end())
                     and not any(c in names.not_given for c in unlisted.group())
+                    and not is_clinical_word(text, unlisted.start(), unlisted.end())
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
             led = names.name_at(text, match.end())
+            if led is None or not led.certain:
+                led = settled_name(text, match.end(), acting=True)
+            if text[match.end() : match.end() + 2] in word_set("ordinary_names") and text[
+                match.end() + 2 : match.end() + 4
+            ] in word_set("acts"):
+                yield Hit(match.end(), match.end() + 2, "PERSON", 0.8)
             # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
             if (
@@ -65,6 +80,28 @@ class NameRoleRule(Rule):
                 and not ordinary_at(text, start)
             ):
                 yield Hit(start, led.end, "PERSON", 0.8)
+
+    @staticmethod
+    def _in_doubt(text: str, role: re.Match[str]) -> Iterator[Hit]:
+        """Behind a role: a name with its end by the words behind it, one that is a word, one in brackets."""
+        i = role.end()
+        if text[i : i + 1] == "(":
+            found = grammar().name_at(text, i + 1)
+            if found is not None and text[found.end : found.end + 1] == ")":
+                yield Hit(i + 1, found.end, "PERSON", 0.9)
+            return
+        bracket = _BRACKET.search(role.group())
+        if bracket is not None:
+            start = role.start() + bracket.start(1)
+            found = grammar().name_at(text, start)
+            if found is not None and text[found.end] == ")" and not is_clinical_word(text, start, found.end):
+                yield Hit(start, found.end, "PERSON", 0.85)
+            return
+        settled = settled_name(text, i)
+        if settled is not None and settled.certain:
+            yield Hit(i, settled.end, "PERSON", 0.8)
+        elif text[i : i + 2] in word_set("ordinary_names") and text[i + 2 : i + 4] in word_set("acts"):
+            yield Hit(i, i + 2, "PERSON", 0.8)
 
     @staticmethod
     def _transliterated(text: str, i: int) -> Iterator[Hit]:
@@ -81,8 +118,16 @@ class NameRoleRule(Rule):
         names = grammar()
         while True:
             found = names.name_at(text, i)
-            if found is None or (not found.certain and text[i : i + 2] in lexicon().words):
+            if (
+                found is None
+                or (not found.certain and text[i : i + 2] in lexicon().words)
+                or is_disease(text, i, found)
+            ):
                 return
+            if not listed and is_running_on(text, i, found):
+                return
+            if not found.certain:
+                found = settled_name(text, i) or found
             yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
             if not found.certain:
                 return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from meddata_pipeline.privacy.detect.names import grammar
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
+from meddata_pipeline.privacy.detect.recognizers.name_shape import settled_name, transliterated
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
@@ -44,9 +46,21 @@ _SHORT = compiled(
 )
 #: Somebody's bed; not 床旁, not how many beds there are.
 _BED = compiled(r"[加0-9](?<![0-9.].)[0-9]{0,2}号?床(?=[,。:;\s患病产家新]|$)(?<!位床)")
+_BLANKS = re.compile("[ :(]{1,3}")
+_SPACED = re.compile(r"[\u3400-\u9fff]{1,2} {1,2}[\u3400-\u9fff](?: |[,。;\n]|$)")
+#: Stands in for what was found when a text is looked at again (detect/engine.py).
+MASK = "\u25a1"
 #: 县人民医院 names a hospital to everybody who knows the county.
 _LEVELS = frozenset("省市县区州旗镇乡村")
 _LONGEST = 14
+
+
+def _somebody(text: str, i: int) -> bool:
+    """Whether a name behind a bed says whose it is (07床 施云, 7床 柳 嘉 薇), or has been found and masked already."""
+    if text.startswith(MASK, i) or _SPACED.match(text, i) or transliterated(text, i) is not None:
+        return True
+    found = settled_name(text, i)
+    return found is not None or (text[i : i + 2] in word_set("ordinary_names") and grammar().ends(text, i + 2))
 
 
 class OrganizationRule(Rule):
@@ -109,6 +123,9 @@ class OrganizationRule(Rule):
                 yield Hit(match.start(), match.end(), "ORGANIZATION", 0.6)
         if "床" in text:
             for match in _BED.finditer(text):
+                behind = _BLANKS.match(text, match.end())
+                if behind is not None and _somebody(text, behind.end()):
+                    continue
                 yield Hit(match.start(), match.end(), "ORGANIZATION", 0.55)
 
     @staticmethod
