@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, opens
+from meddata_pipeline.privacy.detect.sweep import part
 from meddata_pipeline.privacy.detect.types import Hit
 
 _STATES = (
@@ -65,11 +66,17 @@ class EnglishAddressRule(Rule):
     name = "address-english"
     entities = ("LOCATION",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 for streets, 0.7 for towns and codes, 0.6 for shapes alone."""
-        if not _BLANK.search(text):
-            return
+        for hit in self._hits(text):
+            # Words, not codes: asked of the text only where something was found.
+            if _BLANK.search(text, *part(text, hit.start)):
+                yield hit
+
+    @staticmethod
+    def _hits(text: str) -> Iterator[Hit]:
         for pattern, score in ((_STREET, 0.75), (_BOX, 0.7), (_TOWN, 0.7), (_ABROAD, 0.7), (_TOWN_CODE, 0.7)):
             for match in pattern.finditer(text):
                 if opens(text, match.start()):

@@ -19,6 +19,7 @@ class MediaFileRule(Rule):
     name = "media-file"
     entities = ("OTHER_ID",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.8."""
