@@ -119,14 +119,20 @@ class Findings(NamedTuple):
 class _Document:
     """A text with what was found in it regardless of whom it is about."""
 
-    __slots__ = ("compact", "folded", "found", "merged", "text")
+    __slots__ = ("_compact", "folded", "found", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.folded = fold(text)
-        self.compact = Compact(self.folded.text)
         self.found: list[Span] = []
-        self.merged: Findings | None = None
+        self._compact: Compact | None = None
+
+    @property
+    def compact(self) -> Compact:
+        """The compact form, made when it is asked for."""
+        if self._compact is None:
+            self._compact = Compact(self.folded.text)
+        return self._compact
 
 
 #: A text, what is known of its person, and the numbers of its record.
@@ -210,16 +216,18 @@ class Detector:
             if key not in hits:
                 hits[key] = self._known_hits(documents[text], key[1], key[2])
         names = self._names(documents, hits)
-        answers: dict[_Key, Findings] = {}
+        # Where nothing is known of anybody, the answer is the text's.
+        shared: dict[str, _Key] = {}
+        same: dict[_Key, _Key] = {}
         for key, known_hits in hits.items():
-            document = documents[key[0]]
-            if not known_hits and document.merged is not None:
-                answers[key] = document.merged
-                continue
-            answers[key] = self._finish(document, [*document.found, *names[key], *known_hits])
-            if not known_hits:
-                document.merged = answers[key]
-        return [answers[key] for key in keys]
+            same[key] = key if known_hits else shared.setdefault(key[0], key)
+        found = {
+            key: [*documents[key[0]].found, *names[key], *known_hits]
+            for key, known_hits in hits.items()
+            if same[key] is key
+        }
+        answers = self._finish(documents, found)
+        return [answers[same[key]] for key in keys]
 
     def _names(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> dict[_Key, list[Span]]:
         """What the names model finds where rules, the roster and what is known leave a doubt."""
@@ -305,41 +313,53 @@ class Detector:
             found += own_needles(own).find(document.folded.text, document.compact)
         return _without_placeholders(document.text, [self._original(document, span) for span in found])
 
-    def _finish(self, document: _Document, found: list[Span]) -> Findings:
-        """Merge, after looking for every found name and number in the rest of the text."""
-        if not found:
-            return Findings([], [])
-        merged = merge(document.text, found, self._rules)
-        variants = _without_placeholders(document.text, self._variants(document, merged))
-        repeats = [*variants, *self.repeats(document.text, merged)]
-        if repeats:
-            merged = merge(document.text, [*found, *repeats], self._rules)
+    def _finish(
+        self, documents: Mapping[str, _Document], found: Mapping[_Key, Sequence[Span]]
+    ) -> dict[_Key, Findings]:
+        """Merge, after looking for every found name and number in the rest of its text."""
+        merged: dict[_Key, list[Span]] = {}
+        for key, spans in found.items():
+            document = documents[key[0]]
+            merged[key] = merge(document.text, spans, self._rules)
+            variants = _without_placeholders(document.text, self._variants(document, merged[key]))
+            repeats = [*variants, *self.repeats(document.text, merged[key])]
+            if repeats:
+                merged[key] = merge(document.text, [*spans, *repeats], self._rules)
+        waiting = list(merged)
         for _ in range(SECOND_LOOKS):
-            more = self._second_look(document.text, merged)
-            if not more:
-                break
-            merged = merge(document.text, [*merged, *more], self._rules)
-        return Findings(merged, in_doubt(document.text, found, merged, self._rules))
+            more = self._second_look([(key[0], merged[key]) for key in waiting])
+            for key, spans in zip(waiting, more, strict=True):
+                if spans:
+                    merged[key] = merge(key[0], [*merged[key], *spans], self._rules)
+            waiting = [key for key, spans in zip(waiting, more, strict=True) if spans]
+        return {
+            key: Findings(spans, in_doubt(key[0], found[key], spans, self._rules)) for key, spans in merged.items()
+        }
 
-    def _second_look(self, text: str, spans: Sequence[Span]) -> list[Span]:
+    def _second_look(self, merged: Sequence[tuple[str, Sequence[Span]]]) -> list[list[Span]]:
         """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.
 
         Only texts in which a letter or digit touches a finding are looked at again.
         """
-        if not any(_touched(text, span) for span in spans):
-            return []
-        masked = list(text)
-        for span in spans:
-            masked[span.start : span.end] = MASK * (span.end - span.start)
-        document = _Document("".join(masked))
-        self._search([document], self._language(text))
-        found = _without_placeholders(document.text, document.found)
-        return [
-            more
-            for more in found
-            if more.score >= self._rules.threshold[more.entity]
-            and not any(span.start < more.end and more.start < span.end for span in spans)
-        ]
+        masked: dict[int, _Document] = {}
+        waiting: dict[str, list[_Document]] = {}
+        for i, (text, spans) in enumerate(merged):
+            if _touched(text, spans):
+                masked[i] = _Document(_masked(text, spans))
+                waiting.setdefault(self._language(text), []).append(masked[i])
+        for lang, group in waiting.items():
+            for chunk in _chunks(group):
+                self._search(chunk, lang)
+        more: list[list[Span]] = [[] for _ in merged]
+        for i, document in masked.items():
+            spans = merged[i][1]
+            more[i] = [
+                new
+                for new in _without_placeholders(document.text, document.found)
+                if new.score >= self._rules.threshold[new.entity]
+                and not any(span.start < new.end and new.start < span.end for span in spans)
+            ]
+        return more
 
     def _language(self, text: str) -> str:
         return self.lang if self.lang != "auto" else language_of(text)
@@ -403,11 +423,22 @@ class Detector:
         ]
 
 
-def _touched(text: str, span: Span) -> bool:
+def _touched(text: str, spans: Sequence[Span]) -> bool:
     """Whether a Latin letter or a digit touches a span."""
-    before = text[span.start - 1] if span.start else " "
-    after = text[span.end] if span.end < len(text) else " "
-    return any(c.isalnum() and not is_han(c) for c in (before, after))
+    size = len(text)
+    for start, end, *_ in spans:
+        if start and (c := text[start - 1]).isalnum() and not is_han(c):
+            return True
+        if end < size and (c := text[end]).isalnum() and not is_han(c):
+            return True
+    return False
+
+
+def _masked(text: str, spans: Sequence[Span]) -> str:
+    masked = list(text)
+    for span in spans:
+        masked[span.start : span.end] = MASK * (span.end - span.start)
+    return "".join(masked)
 
 
 def _chunks(documents: Sequence[_Document]) -> Iterator[list[_Document]]:
