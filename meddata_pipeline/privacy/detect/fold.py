@@ -205,4 +205,6 @@ def _lower(text: str) -> str:
 @lru_cache(maxsize=100_000)
 def compact_value(value: str) -> str:
     """A known value in the form in which it is looked for in a compact text."""
+    if value.isascii() and value.isalnum():
+        return value.lower()
     return Compact(fold(value.strip()).text).text

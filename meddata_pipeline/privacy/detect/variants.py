@@ -16,6 +16,7 @@ Ordinary words. A short name can be a part of words: 周敏 in 牙周敏感, 高
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -74,6 +75,8 @@ _MASK = re.compile(r"某[某甲乙丙丁]?(?![种些个次日年月天侧处医�
 #: Surnames that are prepositions more often, also behind a role.
 _PREPOSITIONS = "于经由从向和时应"
 _HIDDEN = "*×○某"
+#: What a mask begins with.
+_MASKS = frozenset("某*×○□x")
 _LABEL = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}\Z")
 _LABELLED = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}[a-z]\.?[a-z](?:\.?[a-z])?(?![a-z])")
 _LATIN = re.compile("[a-z][a-z.\u00e0-\u01dc]")
@@ -160,6 +163,7 @@ def _umlauts(spelling: str) -> tuple[str, ...]:
     return (spelling, spelling.replace("v", "u"), spelling.replace("v", "yu"))
 
 
+@lru_cache(maxsize=16)
 def without_tones(text: str) -> str:
     """A text with the letters of pinyin bare, ü as v; the length stays."""
     return text.translate(_TONES) if _TONED.search(text) else text
@@ -210,6 +214,26 @@ def titled(text: str, end: int) -> bool:
     return _title().match(text, end) is not None
 
 
+@cache
+def _title_begins() -> frozenset[str]:
+    return frozenset(word[0] for word in (*words("titles"), *COURTESY))
+
+
+def surname_marked(text: str, start: int, end: int, *, staff: bool) -> bool:
+    """Whether anything that could make a surname a name touches it; asked first, because mostly nothing does.
+
+    Args:
+        text: the compact text.
+        start: where the surname begins.
+        end: one behind it.
+        staff: whether only a title counts.
+    """
+    following = text[end : end + 1]
+    if following in _title_begins():
+        return True
+    return not staff and (following in _MASKS or (start > 0 and text[start - 1] in "老小"))
+
+
 class Sides(NamedTuple):
     """Whether other characters touch a range in the text itself; blanks and line breaks are not in compact texts."""
 
@@ -217,7 +241,9 @@ class Sides(NamedTuple):
     behind: bool
 
 
-def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, staff: bool) -> int | None:
+def surname_hit(
+    text: str, start: int, end: int, last: str, sides: Callable[[], Sides], *, staff: bool
+) -> int | None:
     """Where the name ends that a surname begins, or None where it is no name.
 
     Args:
@@ -225,12 +251,12 @@ def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, sta
         start: where the surname begins.
         end: one behind it.
         last: the last character of the whole name: 张*明 is 张伟明.
-        sides: what touches it.
+        sides: tells what touches it.
         staff: whether only a title counts.
     """
     names = grammar()
     surname = text[start:end]
-    if end - start == 1 and sides.before and start and is_han(text[start - 1]):
+    if end - start == 1 and start and is_han(text[start - 1]) and sides().before:
         # 于主任 in 患者于主任查房时: a function word. 血压高护士: a word that ends in a surname.
         leads = words("leads") if surname in _PREPOSITIONS else _roles()
         weak = surname in names.weak and not text.endswith(leads, max(0, start - 8), start)
@@ -247,7 +273,7 @@ def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, sta
     return None
 
 
-def _nickname(text: str, start: int, end: int, sides: Sides) -> bool:
+def _nickname(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether 小张 or 老张 is somebody: between the borders of clauses, and no word."""
     if text[start - 1 : end] in word_set("not_nicknames") or text[start : end + 1] in grammar().not_names:
         return False
@@ -258,29 +284,29 @@ def _nickname(text: str, start: int, end: int, sides: Sides) -> bool:
         or text[before - 1] in "称诉说叫问"
         or text.endswith(_roles(), max(0, before - 8), before)
     )
-    return opens and (not sides.behind or grammar().ends(text, end))
+    return opens and (grammar().ends(text, end) or not sides().behind)
 
 
-def given_hit(text: str, start: int, end: int, sides: Sides) -> bool:
+def given_hit(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether a given name stands alone as a name.
 
     Args:
         text: the compact text.
         start: where it begins.
         end: one behind its last character.
-        sides: what touches it.
+        sides: tells what touches it.
     """
     if text[start:end] in word_set("ordinary_given") or text[start : start + 2] in word_set("begins_with_given"):
         return False
     before = text[start - 1] if start else ""
     opens = (
         not before
-        or not sides.before
         or before in _HIDDEN
         or not (before.isalnum() or is_han(before))
+        or not sides().before
         or text.endswith(_roles(), max(0, start - 8), start)
     )
-    return opens and (not sides.behind or grammar().ends(text, end) or titled(text, end))
+    return opens and (grammar().ends(text, end) or titled(text, end) or not sides().behind)
 
 
 def pinyin_hit(surface: str, *, staff: bool) -> bool:
