@@ -98,7 +98,10 @@ class FusedRecognizer(EntityRecognizer):
                 if rule.across:
                     hits = rule.find(whole)
                     if self._folded and not rule.needs:
-                        results += [_Result(e, start, end, score, None, metadata) for start, end, e, score in hits]
+                        results += [
+                            _Result(e, start, end, score, recognition_metadata=metadata)
+                            for start, end, e, score in hits
+                        ]
                         continue
                     found = ((bisect_right(starts, hit.start) - 1, hit) for hit in hits)
                 else:
@@ -112,7 +115,9 @@ class FusedRecognizer(EntityRecognizer):
                     if rule.needs and not holds(i, rule.needs):
                         continue
                     start, end = parts[i].original(hit.start - starts[i], hit.end - starts[i])
-                    results.append(_Result(hit.entity, bases[i] + start, bases[i] + end, hit.score, None, metadata))
+                    results.append(
+                        _Result(hit.entity, bases[i] + start, bases[i] + end, hit.score, recognition_metadata=metadata)
+                    )
         return results
 
 

@@ -207,46 +207,46 @@ class Detector:
         self, texts: Sequence[str], known: Sequence[Known | None] | None, numbers: Sequence[Sequence[str]] | None
     ) -> list[Findings]:
         documents = self._documents(texts)
-        keys: list[_Key] = []
-        hits: dict[_Key, list[Span]] = {}
-        for i, text in enumerate(texts):
-            about = known[i] if known is not None else None
-            key = (text, about, tuple(numbers[i]) if numbers is not None else ())
-            keys.append(key)
-            if key not in hits:
-                hits[key] = self._known_hits(documents[text], key[1], key[2])
-        names = self._names(documents, hits)
+        rows: dict[_Key, int] = {}
+        # For each text its row: equal texts about the same person share one.
+        places: list[int] = []
+        asked: list[_Document] = []
+        hits: list[list[Span]] = []
         # Where nothing is known of anybody, the answer is the text's.
-        shared: dict[str, _Key] = {}
-        same: dict[_Key, _Key] = {}
-        for key, known_hits in hits.items():
-            same[key] = key if known_hits else shared.setdefault(key[0], key)
-        found = {
-            key: [*documents[key[0]].found, *names[key], *known_hits]
-            for key, known_hits in hits.items()
-            if same[key] is key
-        }
-        answers = self._finish(documents, found)
-        return [answers[same[key]] for key in keys]
+        shared: dict[str, int] = {}
+        for i, text in enumerate(texts):
+            key = (text, known[i] if known is not None else None, tuple(numbers[i]) if numbers is not None else ())
+            row = rows.get(key)
+            if row is None:
+                found = self._known_hits(documents[text], key[1], key[2])
+                row = len(asked) if found else shared.setdefault(text, len(asked))
+                rows[key] = row
+                if row == len(asked):
+                    asked.append(documents[text])
+                    hits.append(found)
+            places.append(row)
+        names = self._names(asked, hits)
+        answers = self._finish(
+            asked, [[*d.found, *named, *held] for d, named, held in zip(asked, names, hits, strict=True)]
+        )
+        return [answers[row] for row in places]
 
-    def _names(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> dict[_Key, list[Span]]:
+    def _names(self, asked: Sequence[_Document], hits: Sequence[Sequence[Span]]) -> list[list[Span]]:
         """What the names model finds where rules, the roster and what is known leave a doubt."""
-        names: dict[_Key, list[Span]] = {key: [] for key in hits}
+        names: list[list[Span]] = [[] for _ in asked]
         if self._model is None:
             return names
-        asked = [key for key in hits if self._language(key[0]) == "zh" and key[0].strip()]
+        rows = [i for i, d in enumerate(asked) if self._language(d.text) == "zh" and d.text.strip()]
         covered: list[list[tuple[int, int]]] = []
-        for key in asked:
-            document = documents[key[0]]
+        for i in rows:
             # Findings have the offsets of the text as given: where folding moved them, all of it is asked about.
-            moved = document.folded.offsets is not None
-            certain = () if moved else (*document.found, *hits[key])
+            moved = asked[i].folded.offsets is not None
+            certain = () if moved else (*asked[i].found, *hits[i])
             covered.append([(s.start, s.end) for s in certain if s.score >= COVERED and s.source != DOTTED])
-        answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered)
-        for key, answer in zip(asked, answers, strict=True):
-            document = documents[key[0]]
-            found = [self._original(document, Span(*hit, self._model.name)) for hit in answer]
-            names[key] = _without_placeholders(document.text, found)
+        answers = self._model.find_many([asked[i].folded.text for i in rows], covered)
+        for i, answer in zip(rows, answers, strict=True):
+            found = [self._original(asked[i], Span(*hit, self._model.name)) for hit in answer]
+            names[i] = _without_placeholders(asked[i].text, found)
         return names
 
     def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
@@ -313,52 +313,58 @@ class Detector:
             found += own_needles(own).find(document.folded.text, document.compact)
         return _without_placeholders(document.text, [self._original(document, span) for span in found])
 
-    def _finish(
-        self, documents: Mapping[str, _Document], found: Mapping[_Key, Sequence[Span]]
-    ) -> dict[_Key, Findings]:
+    def _finish(self, documents: Sequence[_Document], found: Sequence[Sequence[Span]]) -> list[Findings]:
         """Merge, after looking for every found name and number in the rest of its text."""
-        merged: dict[_Key, list[Span]] = {}
-        for key, spans in found.items():
-            document = documents[key[0]]
-            merged[key] = merge(document.text, spans, self._rules)
-            variants = _without_placeholders(document.text, self._variants(document, merged[key]))
-            repeats = [*variants, *self.repeats(document.text, merged[key])]
-            if repeats:
-                merged[key] = merge(document.text, [*spans, *repeats], self._rules)
-        waiting = list(merged)
+        merged: list[list[Span]] = []
+        for document, spans in zip(documents, found, strict=True):
+            text = document.text
+            strong = merge(text, spans, self._rules)
+            repeats = [
+                *_without_placeholders(text, self._variants(document, strong)),
+                *self.repeats(text, strong),
+            ]
+            merged.append(merge(text, [*spans, *repeats], self._rules) if repeats else strong)
+        waiting: Iterable[int] = range(len(documents))
         for _ in range(SECOND_LOOKS):
-            more = self._second_look([(key[0], merged[key]) for key in waiting])
-            for key, spans in zip(waiting, more, strict=True):
-                if spans:
-                    merged[key] = merge(key[0], [*merged[key], *spans], self._rules)
-            waiting = [key for key, spans in zip(waiting, more, strict=True) if spans]
-        return {
-            key: Findings(spans, in_doubt(key[0], found[key], spans, self._rules)) for key, spans in merged.items()
-        }
+            more = self._second_look([(i, documents[i].text, merged[i]) for i in waiting])
+            for i, spans in more.items():
+                merged[i] = merge(documents[i].text, [*merged[i], *spans], self._rules)
+            waiting = more
+        return [
+            Findings(strong, in_doubt(document.text, spans, strong, self._rules))
+            for document, spans, strong in zip(documents, found, merged, strict=True)
+        ]
 
-    def _second_look(self, merged: Sequence[tuple[str, Sequence[Span]]]) -> list[list[Span]]:
+    def _second_look(self, merged: Iterable[tuple[int, str, Sequence[Span]]]) -> dict[int, list[Span]]:
         """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.
 
         Only texts in which a letter or digit touches a finding are looked at again.
+
+        Args:
+            merged: a number, a text, and what was found in it.
+
+        Returns:
+            By number what is new, where anything is.
         """
-        masked: dict[int, _Document] = {}
+        looks: list[tuple[int, _Document, Sequence[Span]]] = []
         waiting: dict[str, list[_Document]] = {}
-        for i, (text, spans) in enumerate(merged):
+        for i, text, spans in merged:
             if _touched(text, spans):
-                masked[i] = _Document(_masked(text, spans))
-                waiting.setdefault(self._language(text), []).append(masked[i])
+                document = _Document(_masked(text, spans))
+                waiting.setdefault(self._language(text), []).append(document)
+                looks.append((i, document, spans))
         for lang, group in waiting.items():
             for chunk in _chunks(group):
                 self._search(chunk, lang)
-        more: list[list[Span]] = [[] for _ in merged]
-        for i, document in masked.items():
-            spans = merged[i][1]
-            more[i] = [
-                new
-                for new in _without_placeholders(document.text, document.found)
-                if new.score >= self._rules.threshold[new.entity]
-                and not any(span.start < new.end and new.start < span.end for span in spans)
+        more: dict[int, list[Span]] = {}
+        for i, document, spans in looks:
+            new = [
+                span
+                for span in _without_placeholders(document.text, document.found)
+                if span.score >= self._rules.threshold[span.entity] and not _overlaps(span, spans)
             ]
+            if new:
+                more[i] = new
         return more
 
     def _language(self, text: str) -> str:
@@ -416,11 +422,15 @@ class Detector:
             for name in sorted(names)
             for hit in needles_of_name(name).find(document.folded.text, document.compact)
         ]
-        return [
-            hit._replace(score=self._rules.repeat_score)
-            for hit in found
-            if not any(span.start < hit.end and hit.start < span.end for span in spans)
-        ]
+        return [hit._replace(score=self._rules.repeat_score) for hit in found if not _overlaps(hit, spans)]
+
+
+def _overlaps(span: Span, others: Sequence[Span]) -> bool:
+    start, end = span.start, span.end
+    for other in others:  # noqa: SIM110 - a generator in any() costs more than the comparisons
+        if other.start < end and start < other.end:
+            return True
+    return False
 
 
 def _touched(text: str, spans: Sequence[Span]) -> bool:

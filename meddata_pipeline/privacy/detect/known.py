@@ -104,7 +104,7 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
     short = len(plain) == 2
     whole = (variants.STAFF_NAME if staff else variants.NAME) if short else ANYWHERE
     yield Needle(plain, "PERSON", source, len(plain), whole)
-    pieces = [piece for piece in _DOTS.split(name.strip()) if len(piece) >= 2]
+    pieces = _pieces(name)
     if len(pieces) > 1:
         # 阿依古丽·买买提: no surname, no pinyin that anybody would write.
         for piece in pieces:
@@ -124,9 +124,10 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
         for form, when in variants.latin_forms(plain):
             if when in (variants.PINYIN, ALONE) and len(form) >= 5:
                 yield Needle(form, "PERSON", source, len(form), variants.STAFF_PINYIN)
-    else:
-        # The spellings in Latin letters are worked out when the surname's is in a text: in most it is not.
-        yield Needle(plain, "PERSON", source, len(plain), variants.LATIN)
+
+
+def _pieces(name: str) -> list[str]:
+    return [piece for piece in _DOTS.split(name.strip()) if len(piece) >= 2]
 
 
 def _number_needles(value: str, entity: str, source: str, least: int) -> Iterator[Needle]:
@@ -333,39 +334,32 @@ class Group:
     Args:
         parts: every spelling holds one of these.
         make: makes the spellings.
+        latin: the name and its source, where the value is a name that is looked for in Latin letters too.
     """
 
     __slots__ = ("_latin", "_make", "_needles", "_parts")
 
-    def __init__(self, parts: tuple[str, ...], make: Callable[[], Iterable[Needle]]) -> None:
+    def __init__(
+        self, parts: tuple[str, ...], make: Callable[[], Iterable[Needle]], latin: tuple[str, str] | None = None
+    ) -> None:
         self._parts = parts
         self._make = make
+        self._latin = latin
         self._needles: tuple[Needle, ...] | None = None
-        self._latin: tuple[_Latin, ...] = ()
 
     def needles(self, text: str) -> tuple[Needle, ...]:
         """The spellings of which a compact text may hold one."""
         if self._needles is None:
             if not _holds_any(text, self._parts):
                 return ()
-            self._complete()
-        return self._needles or ()
+            self._needles = tuple(needle for needle in self._make() if needle.value not in _unsafe_words())
+        return self._needles
 
-    def latin(self) -> tuple[_Latin, ...]:
+    def latin(self) -> Iterator[_Latin]:
         """The name that is looked for in Latin letters, if the value is one."""
-        if self._needles is None:
-            self._complete()
-        return self._latin
-
-    def _complete(self) -> None:
-        needles, latin = [], []
-        for needle in self._make():
-            if needle.when == variants.LATIN:
-                surname = variants.parts_of(needle.value).surname
-                latin.append(_Latin(needle.value, needle.source, variants.surname_spellings(surname)))
-            elif needle.value not in _unsafe_words():
-                needles.append(needle)
-        self._needles, self._latin = tuple(needles), tuple(latin)
+        if self._latin is not None:
+            name, source = self._latin
+            yield _Latin(name, source, variants.surname_spellings(variants.parts_of(name).surname))
 
 
 class Needles:
@@ -639,9 +633,14 @@ def own_needles(numbers: Iterable[str]) -> Needles:
 
 def _name_group(name: str, source: str) -> Group:
     plain = compact_value(name)
+    make = partial(name_needles, name, source)
+    if not _han_name(plain):
+        return Group(("",), make)
     # Whole, surname and given name; of a name in pieces any piece.
-    simple = _han_name(plain) and not _DOTS.search(name)
-    return Group((plain[0], plain[-1]) if simple else ("",), partial(name_needles, name, source))
+    parts = ("",) if _DOTS.search(name) else (plain[0], plain[-1])
+    # The spellings in Latin letters are worked out when the surname's is in a text: in most it is not.
+    latin = 2 <= len(plain) <= 4 and len(_pieces(name)) < 2
+    return Group(parts, make, (plain, source) if latin else None)
 
 
 def _number_group(value: str, source: str) -> Group:

@@ -4,10 +4,10 @@ What belongs here: the places that are worth a pattern's while, worked out for a
 is looked for.
 
 Dozens of patterns that each run over every character cost most of the time of a search. From a pattern's own syntax
-tree follows what its first characters may be, and of which rare characters a match holds one (号 or 弄 of a street's
-number, @ of an address); with these as bit sets, a few array operations give, for sixty-four patterns at a time, the few
-places where a match may begin, and the pattern is tried there only. What is found stays the same: a place that is left
-out can't match.
+tree follows what its first characters may be, and of which rare characters a match holds one (号 or 弄 of a house's
+number, @ of an e-mail address); with these as bit sets, a few array operations give, for sixty-four patterns at a time,
+the few places where a match may begin, and the pattern is tried there only. What is found stays the same: a place that
+is left out can't match.
 """
 
 from __future__ import annotations
@@ -55,10 +55,13 @@ class Pattern:
     Args:
         pattern: the expression.
         flags: as for ``re.compile``.
+        holds: an expression that finds something in every text in which the pattern does. Where it is rarer than what
+            the pattern begins with, most texts are passed over.
     """
 
-    def __init__(self, pattern: str, flags: int = 0) -> None:
+    def __init__(self, pattern: str, flags: int = 0, holds: str | None = None) -> None:
         self.plain = re.compile(pattern, flags)
+        self.holds = Pattern(holds) if holds is not None else None
         self.number = len(_PATTERNS)
         _PATTERNS.append(self)
 
@@ -101,24 +104,27 @@ class Sweep:
         self._places: list[NDArray[np.int64]] = []
         self._held: list[NDArray[np.uint64]] = []
         self._stops: list[NDArray[np.int64]] = []
-        for word, (follows, before) in enumerate(zip(tables.follows, tables.before, strict=True)):
-            held = follows[0][classes[:size]]
-            for depth in range(1, DEPTH):
-                held &= follows[depth][classes[depth : depth + size]]
-            held[1:] &= before[classes[: max(size - 1, 0)]]
-            near = tables.near[word][classes]
+        for word in range(len(tables.near)):
+            # What rules out most comes first; what is left is soon little.
+            near = tables.near[word].take(classes)
             step = 1
             while step < _NEAR:
                 near[:-step] |= near[step:]
                 step *= 2
-            held &= near[:size]
-            places = np.flatnonzero(held)
-            where = np.searchsorted(self._ends, places)
-            somewhere = np.bitwise_or.reduceat(tables.somewhere[word][classes], self.starts)
-            kept = held[places] & somewhere[where]
-            some = np.flatnonzero(kept)
+            first = tables.follows[word][0].take(classes[:size])
+            first &= near[:size]
+            places = (first != 0).nonzero()[0]
+            held = first[places]
+            held &= tables.before[word].take(classes[places - 1])
+            for depth in range(1, DEPTH):
+                held &= tables.follows[word][depth].take(classes[places + depth])
+                if depth % 2:
+                    places, held = _kept(places, held)
+            where = self._ends.searchsorted(places)
+            held &= np.bitwise_or.reduceat(tables.somewhere[word].take(classes), self.starts)[where]
+            some = (held != 0).nonzero()[0]
             self._places.append(places[some])
-            self._held.append(kept[some])
+            self._held.append(held[some])
             self._stops.append(self._ends[where[some]])
 
     def part(self, place: int) -> tuple[int, int]:
@@ -138,7 +144,10 @@ class Sweep:
             for start, end in self.parts():
                 yield from pattern.plain.finditer(self.text, start, end)
             return
-        tried = np.flatnonzero(self._held[word] & np.uint64(1 << bit))
+        tried = (self._held[word] & np.uint64(1 << bit) != 0).nonzero()[0]
+        if tried.size and pattern.holds is not None:
+            ends = {self.part(found.start())[1] for found in self.matches(pattern.holds)}
+            tried = tried[np.isin(self._stops[word][tried], list(ends))] if ends else tried[:0]
         if not tried.size:
             return
         text, match, done = self.text, pattern.plain.match, 0
@@ -146,6 +155,12 @@ class Sweep:
             if place >= done and (found := match(text, place, end)) is not None:
                 done = found.end()
                 yield found
+
+
+def _kept(places: NDArray[np.int64], held: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The places at which anything is held, and what."""
+    some = (held != 0).nonzero()[0]
+    return places[some], held[some]
 
 
 @contextmanager
@@ -171,11 +186,11 @@ def part(text: str, place: int) -> tuple[int, int]:
 
 
 class _Tables:
-    """Bit sets: which patterns a character allows at each of the first places and before a match, and which it makes possible.
+    """Bit sets of patterns by characters.
 
     Attributes:
         classes: for each character its class; characters that no pattern tells apart share one.
-        follows: for every 64 patterns, by place and class, the patterns that allow it there.
+        follows: for every 64 patterns, by place at the beginning of a match and class, the patterns that allow it there.
         before: for every 64 patterns, by class, the patterns that allow it before a match.
         near: for every 64 patterns, by class, those of which a match is possible where it stands near the beginning.
         somewhere: the same where it stands anywhere in the text.
@@ -195,7 +210,7 @@ class _Tables:
         rows = np.ascontiguousarray(columns[begins]).view(np.dtype((np.void, columns.shape[1] * 8))).ravel()
         _, first, classes = np.unique(rows, return_index=True, return_inverse=True)
         first = begins[first]
-        self.classes = np.repeat(classes, np.diff(np.append(begins, len(columns)))).astype(np.uint16)
+        self.classes = np.repeat(classes, np.diff(np.append(begins, len(columns)))).astype(np.intp)
         small = np.ascontiguousarray(bits[:, :, first])
         self.follows = [[small[word, depth] for depth in range(DEPTH)] for word in range(words)]
         self.before, self.near, self.somewhere = (
@@ -415,7 +430,8 @@ def _before(tree: Any) -> NDArray[np.bool_]:
             ):
                 # ANY leaves out the line feed, which these expressions do not begin with; if one did, it might match.
                 forbidden = _characters(*inside[0])
-                forbidden[_ASTRAL] = False
+                # Before a text stands nothing, or a separator.
+                forbidden[[ord(SEPARATOR), _ASTRAL]] = False
                 allowed &= ~forbidden
         elif name in _SINGLE:
             if name != "LITERAL" and (name == "ANY" or _characters(name, value)[10]):

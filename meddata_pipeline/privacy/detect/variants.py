@@ -60,8 +60,6 @@ STAFF_SURNAME = "staff-surname"
 GIVEN = "given"
 #: A staff member's given name before a title.
 STAFF_GIVEN = "staff-given"
-#: A name that is looked for in Latin letters.
-LATIN = "latin"
 #: Pinyin.
 PINYIN = "pinyin"
 #: A staff member's pinyin: with a capital.
@@ -241,9 +239,7 @@ class Sides(NamedTuple):
     behind: bool
 
 
-def surname_hit(
-    text: str, start: int, end: int, last: str, sides: Callable[[], Sides], *, staff: bool
-) -> int | None:
+def surname_hit(text: str, start: int, end: int, last: str, sides: Callable[[], Sides], *, staff: bool) -> int | None:
     """Where the name ends that a surname begins, or None where it is no name.
 
     Args:
