@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
+from meddata_pipeline.privacy.detect.fold import Compact, Folded, fold_many, loosen
 from meddata_pipeline.privacy.detect.known import NOTHING, Roster, needles_of, needles_of_name, own_needles
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
 from meddata_pipeline.privacy.detect.models import models
@@ -121,9 +121,9 @@ class _Document:
 
     __slots__ = ("_compact", "folded", "found", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, folded: Folded) -> None:
         self.text = text
-        self.folded = fold(text)
+        self.folded = folded
         self.found: list[Span] = []
         self._compact: Compact | None = None
 
@@ -133,6 +133,10 @@ class _Document:
         if self._compact is None:
             self._compact = Compact(self.folded.text)
         return self._compact
+
+
+def _read(texts: Sequence[str]) -> list[_Document]:
+    return [_Document(text, folded) for text, folded in zip(texts, fold_many(texts), strict=True)]
 
 
 #: A text, what is known of its person, and the numbers of its record.
@@ -251,7 +255,7 @@ class Detector:
 
     def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
         """Run Presidio and the roster over the distinct texts."""
-        documents = {text: _Document(text) for text in dict.fromkeys(texts)}
+        documents = {document.text: document for document in _read(list(dict.fromkeys(texts)))}
         waiting: dict[str, list[_Document]] = {}
         for document in documents.values():
             if not document.folded.text.strip():
@@ -287,7 +291,7 @@ class Detector:
     def _search_loose(self, documents: Sequence[_Document], lang: str) -> None:
         """Search the second views of those texts that have one; what reaches over a dropped character is new."""
         views = [(document, view) for document in documents if (view := loosen(document.folded.text)) is not None]
-        twins = [_Document(view.text) for _, view in views]
+        twins = _read([view.text for _, view in views])
         for chunk in _chunks(twins):
             self._search(chunk, lang)
         for (document, view), twin in zip(views, twins, strict=True):
@@ -346,18 +350,16 @@ class Detector:
         Returns:
             By number what is new, where anything is.
         """
-        looks: list[tuple[int, _Document, Sequence[Span]]] = []
+        touched = [(i, text, spans) for i, text, spans in merged if _touched(text, spans)]
+        looks = _read([_masked(text, spans) for _, text, spans in touched])
         waiting: dict[str, list[_Document]] = {}
-        for i, text, spans in merged:
-            if _touched(text, spans):
-                document = _Document(_masked(text, spans))
-                waiting.setdefault(self._language(text), []).append(document)
-                looks.append((i, document, spans))
+        for (_, text, _), document in zip(touched, looks, strict=True):
+            waiting.setdefault(self._language(text), []).append(document)
         for lang, group in waiting.items():
             for chunk in _chunks(group):
                 self._search(chunk, lang)
         more: dict[int, list[Span]] = {}
-        for i, document, spans in looks:
+        for (i, _, spans), document in zip(touched, looks, strict=True):
             new = [
                 span
                 for span in _without_placeholders(document.text, document.found)

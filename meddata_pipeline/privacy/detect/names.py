@@ -42,6 +42,8 @@ class Grammar:
         self.ambiguous = characters("ambiguous_given")
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
+        #: What a name begins with: one look at it spares most of the questions.
+        self.begins = self.surnames | {surname[0] for surname in self.compound}
         self.not_titled = tuple(word for word in words("not_titled") if len(word) > 1)
 
     def surname_length(self, text: str, i: int) -> int:

@@ -190,7 +190,7 @@ class _Tables:
 
     Attributes:
         classes: for each character its class; characters that no pattern tells apart share one.
-        follows: for every 64 patterns, by place at the beginning of a match and class, the patterns that allow it there.
+        follows: for every 64 patterns, by place in a match and class, the patterns that allow it there.
         before: for every 64 patterns, by class, the patterns that allow it before a match.
         near: for every 64 patterns, by class, those of which a match is possible where it stands near the beginning.
         somewhere: the same where it stands anywhere in the text.

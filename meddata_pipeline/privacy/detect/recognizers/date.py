@@ -82,6 +82,11 @@ _CODES = ("LOINC ", "LOINC:", "loinc ", "loinc:", "LOINC")
 #: What stands before 月: from there on the patterns are tried. Few texts hold many of them.
 _HEAD = re.compile(r"(?:(?:[0-9]{4}|[0-9]{2}) ?年 ?)?[0-9]{1,2} ?$")
 _SPELLED_HEAD = re.compile(rf"(?:[一二]{_DIGIT}(?:{_DIGIT}{{2}})?年)?(?:十[一二]|[一二三四五六七八九十正冬腊])$")
+#: The characters with which these may end; "$" allows a line break behind them.
+_BEHIND_NUMBER = frozenset("0123456789 \n")
+_BEHIND_NUMERAL = frozenset("一二三四五六七八九十正冬腊\n")
+#: What ``_OF_MONTH`` and ``_OF_YEAR`` begin with.
+_RELATIVE = re.compile("[本上下当同次去前今明翌后]")
 _LAST_NUMBER = re.compile("[0-9]{1,2} ?$")
 _LAST_NUMERAL = re.compile("(?:十[一二]|[一二三四五六七八九十正冬腊])$")
 #: What all dates in digits begin with.
@@ -111,10 +116,13 @@ class DateRule(Rule):
     def _around_month(text: str, at: int) -> Iterator[Hit]:
         """Dates whose 月 stands at a place."""
         first, end = part(text, at)
-        for head, last, whole, rest in (
-            (_HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
-            (_SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
+        before = text[max(first, at - 1) : at]
+        for ends, head, last, whole, rest in (
+            (_BEHIND_NUMBER, _HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
+            (_BEHIND_NUMERAL, _SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
         ):
+            if before not in ends:
+                continue
             begin = head.search(text, max(first, at - 13), at)
             if begin is None:
                 continue
@@ -124,8 +132,9 @@ class DateRule(Rule):
             month = last.search(text, begin.start(), at)
             if month is not None and (match := rest.match(text, month.start(), end)):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.85)
-        for pattern in (_OF_MONTH, _OF_YEAR):
-            for match in pattern.plain.finditer(text, max(first, at - 7), min(end, at + 6)):
+        start, stop = max(first, at - 7), min(end, at + 6)
+        for pattern in (_OF_MONTH, _OF_YEAR) if _RELATIVE.search(text, start, stop) else ():
+            for match in pattern.plain.finditer(text, start, stop):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)
 
     @staticmethod

@@ -37,12 +37,10 @@ class NameRoleRule(Rule):
         names = grammar()
         for match in _ROLE.finditer(text):
             tail = match.group()
-            hits = list(self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0))
-            yield from hits
-            if not hits:
-                yield from self._transliterated(text, match.end())
+            hits = self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0)
+            yield from hits or self._transliterated(text, match.end())
         for match in _LABEL.finditer(text):
-            hits = list(self._chain(text, match.end(), True, 0.05))
+            hits = self._chain(text, match.end(), True, 0.05)
             yield from hits
             if not hits:
                 unlisted = _UNLISTED.match(text, match.end())
@@ -55,9 +53,11 @@ class NameRoleRule(Rule):
         for match in _NAMED.finditer(text):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
-            led = names.name_at(text, match.end())
-            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
+            if text[start : start + 1] not in names.begins:
+                continue
+            led = names.name_at(text, start)
+            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             if (
                 led is not None
                 and led.certain
@@ -76,23 +76,26 @@ class NameRoleRule(Rule):
         if 3 <= end - i <= 5 and grammar().ends(text, end):
             yield Hit(i, end, "PERSON", 0.8)
 
-    def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
+    @staticmethod
+    def _chain(text: str, i: int, listed: bool, bonus: float) -> list[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""
         names = grammar()
-        while True:
+        hits: list[Hit] = []
+        while text[i : i + 1] in names.begins:
             found = names.name_at(text, i)
             if found is None or (not found.certain and text[i : i + 2] in lexicon().words):
-                return
-            yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
+                break
+            hits.append(Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus))
             if not found.certain:
-                return
+                break
             link = _NEXT.match(text, found.end)
             if link is None or link.end() >= len(text) or not is_han(text[link.end()]):
-                return
+                break
             following = names.name_at(text, link.end())
             # Further names must be seen to end, otherwise the list has ended and a sentence goes on.
             if following is None or not following.certain:
-                return
+                break
             if not listed and link.group().strip() in {"", ","}:
-                return
+                break
             i = link.end()
+        return hits
