@@ -204,20 +204,22 @@ class Compact:
         folded: the folded text.
     """
 
-    __slots__ = ("_folded", "_places", "text")
+    __slots__ = ("_kept", "_places", "text")
 
     def __init__(self, folded: str) -> None:
-        self.text = _lower(_LOOSE.sub("", folded))
-        self._folded = folded
+        codes = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), np.uint32)
+        self._kept = _kept().take(codes, mode="clip")
         self._places: list[int] | None = None
+        compact = codes[self._kept]
+        same = len(compact) == len(codes)
+        self.text = _lower(folded if same else compact.tobytes().decode("utf-32-le", "surrogatepass"))
 
     def folded(self, start: int, end: int) -> tuple[int, int]:
         """The half-open range in the folded text for a non-empty range of the compact one."""
+        if len(self.text) == len(self._kept):
+            return start, end
         if self._places is None:
-            if len(self.text) == len(self._folded):
-                return start, end
-            codes = np.frombuffer(self._folded.encode("utf-32-le", "surrogatepass"), np.uint32)
-            self._places = np.flatnonzero(_kept().take(codes, mode="clip")).tolist()
+            self._places = np.flatnonzero(self._kept).tolist()
         return self._places[start], self._places[end - 1] + 1
 
 
@@ -239,4 +241,4 @@ def compact_value(value: str) -> str:
     """A known value in the form in which it is looked for in a compact text."""
     if value.isascii() and value.isalnum():
         return value.lower()
-    return Compact(fold(value.strip()).text).text
+    return _lower(_LOOSE.sub("", fold(value.strip()).text))

@@ -35,6 +35,8 @@ _TAIL = re.compile(
     r"(?:尾号|尾数|末尾|[后末][4四5五6六](?:位|码)|最后[4四5五6六](?:位|码)|lastfour|last4)(?:数字|digits?)?(?:号码?)?[为是:(]*([0-9]{3,5}[0-9x])(?![0-9])"
 )
 _TAIL_WORDS = ("尾号", "尾数", "末尾", "结尾", "四位", "4位", "六位", "6位", "五位", "5位", "四码", "last")
+#: Each of them holds one of these.
+_TAIL_SIGNS = ("尾", "位", "码", "last")
 _MASKS = ("**", "××", "○○", "●●", "xxx")
 _TAIL_BEHIND = re.compile(r"([0-9]{3,5}[0-9x])(?<![0-9]{7})(?:结尾|为尾号)")
 _MASKED = re.compile(r"(?<![0-9*])([0-9]{0,14})([*×○●]{2,}|x{3,})([0-9]{0,8}x?)(?![0-9*])")
@@ -43,6 +45,8 @@ _DATE = re.compile(
     r"(0?[1-9]|[12][0-9]|3[01])(?![0-9])日?"
     r"|(?<![0-9])((?:19|20)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9])"
 )
+#: Month and day behind a year, as ``_DATE`` takes them or more freely.
+_BEHIND_YEAR = re.compile(r" ?[年./\-] ?([0-9]{1,2}) ?[月./\-] ?([0-9]{1,2})")
 _DATE_TURNED = re.compile(r"(?<![0-9.])([0-3]?[0-9])[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])")
 _HAN_DIGITS = "〇一二三四五六七八九"
 
@@ -321,13 +325,6 @@ class _Latin(NamedTuple):
                 yield from _occurrences(Needle(form, "PERSON", self.source, len(form), when), folded, compact, text)
 
 
-class _Birth(NamedTuple):
-    """A date of birth with what a text must hold for it to be worth a look."""
-
-    birth: Birth
-    years: tuple[str, ...]
-
-
 class Group:
     """The spellings of one value, made when a text holds a part of it: most texts hold nothing of most values.
 
@@ -385,9 +382,7 @@ class Needles:
         self._latin: tuple[_Latin, ...] | None = None
         self._addresses = tuple((compact_value(address), address) for address in addresses)
         self._numbers = tuple(numbers)
-        self._births = tuple(
-            _Birth(b, (str(b.year), *(f"{b.year % 100:02d}{mark}" for mark in "年./- "))) for b in dict.fromkeys(births)
-        )
+        self._births = tuple(dict.fromkeys(births))
 
     def find(self, folded: str, compact: Compact) -> Iterator[Span]:
         """Occurrences.
@@ -415,8 +410,8 @@ class Needles:
                 yield from _from_anchor(anchor, compact)
         if self._numbers:
             yield from _parts_of_numbers(self._numbers, compact)
-        for birth, years in self._births:
-            if _holds_any(folded, years):
+        for birth in self._births:
+            if _dated(birth, folded):
                 yield from _dates(birth, folded)
 
     def _held(self, text: str) -> Iterable[Needle]:
@@ -558,7 +553,7 @@ def _touching(compact: Compact, end: int) -> tuple[int, int]:
 def _parts_of_numbers(numbers: Sequence[Number], compact: Compact) -> Iterator[Span]:
     """Last digits behind a label, and numbers with a masked middle, that fit a known number."""
     text = compact.text
-    if _holds_any(text, _TAIL_WORDS):
+    if _holds_any(text, _TAIL_SIGNS) and _holds_any(text, _TAIL_WORDS):
         for pattern in (_TAIL, _TAIL_BEHIND):
             for match in pattern.finditer(text):
                 for number in numbers:
@@ -575,6 +570,19 @@ def _parts_of_numbers(numbers: Sequence[Number], compact: Compact) -> Iterator[S
             if number.digits.startswith(head) and number.digits.endswith(tail):
                 yield Span(*compact.folded(*match.span()), number.entity, 1.0, number.source)
                 break
+
+
+def _dated(birth: Birth, folded: str) -> bool:
+    """Whether a text may hold a date of birth in digits: soon answered, because few texts do."""
+    year, month, day = birth
+    short = f"{year % 100:02d}"
+    at = folded.find(short)
+    while at >= 0:
+        match = _BEHIND_YEAR.match(folded, at + 2)
+        if match is not None and (int(match.group(1)), int(match.group(2))) == (month, day):
+            return True
+        at = folded.find(short, at + 1)
+    return f"{year}{month:02d}{day:02d}" in folded or _holds_any(folded, (f"/{year}", f".{year}", f"-{year}"))
 
 
 def _dates(birth: Birth, folded: str) -> Iterator[Span]:

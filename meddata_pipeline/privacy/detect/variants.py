@@ -330,7 +330,10 @@ def holds_latin(text: str) -> bool:
 @lru_cache(maxsize=16)
 def holds_initials(text: str) -> bool:
     """Whether a compact text holds two or three letters behind a label that announces initials."""
-    return _LABELLED.search(text) is not None
+    for label in words("initials_labels"):
+        if label in text:
+            return _LABELLED.search(text) is not None
+    return False
 
 
 def initials_hit(text: str, start: int, surface: str) -> bool:

@@ -110,7 +110,9 @@ class DateRule(Rule):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.75)
         for match in _DOTTED.finditer(text):
-            yield from self._dotted(text, match.start())
+            hit = self._dotted(text, *match.span())
+            if hit is not None:
+                yield hit
 
     @staticmethod
     def _around_month(text: str, at: int) -> Iterator[Hit]:
@@ -127,10 +129,10 @@ class DateRule(Rule):
             if begin is None:
                 continue
             for pattern, score in whole:
-                if match := pattern.match(text, begin.start(), end):
+                if match := pattern.plain.match(text, begin.start(), end):
                     yield Hit(match.start(), match.end(), "DATE_TIME", score)
             month = last.search(text, begin.start(), at)
-            if month is not None and (match := rest.match(text, month.start(), end)):
+            if month is not None and (match := rest.plain.match(text, month.start(), end)):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.85)
         start, stop = max(first, at - 7), min(end, at + 6)
         for pattern in (_OF_MONTH, _OF_YEAR) if _RELATIVE.search(text, start, stop) else ():
@@ -138,18 +140,30 @@ class DateRule(Rule):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)
 
     @staticmethod
-    def _dotted(text: str, start: int) -> Iterator[Hit]:
-        """Dates that begin at a place with digits and a dash, a stroke or a point."""
+    def _dotted(text: str, start: int, digits: int) -> Hit | None:
+        """The date that begins at a place with digits and a dash, a stroke or a point.
+
+        Args:
+            text: the text.
+            start: where its first digits begin.
+            digits: one behind them.
+        """
         first, end = part(text, start)
-        if match := _NUMERIC.match(text, start, end):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.95)
-            return
-        # 1988-5 is the code of C-reactive protein too.
-        if (match := _YEAR_MONTH.match(text, start, end)) and not text.endswith(_CODES, 0, start):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
-        elif match := _SHORT_YEAR.match(text, start, end) or _SHORT_PLAIN.match(text, start, end):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
-        elif match := _PART.match(text, start, end):
+        length = digits - start
+        if length == 4:
+            if match := _NUMERIC.plain.match(text, start, end):
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.95)
+            # 1988-5 is the code of C-reactive protein too.
+            if (match := _YEAR_MONTH.plain.match(text, start, end)) and not text.endswith(_CODES, 0, start):
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+            return None
+        if length == 3:
+            return None
+        if length == 2 and (
+            match := _SHORT_YEAR.plain.match(text, start, end) or _SHORT_PLAIN.plain.match(text, start, end)
+        ):
+            return Hit(match.start(), match.end(), "DATE_TIME", 0.65)
+        if match := _PART.plain.match(text, start, end):
             before = text[max(first, start - 6) : start]
             labelled = _EVENT_BEFORE.search(before) is not None
             on = match.group(1) != "." and _ON_BEFORE.search(before) is not None
@@ -159,4 +173,5 @@ class DateRule(Rule):
                 or (alone and match.group(1) != "." and _EVENT_BEHIND.match(text, match.end(), end))
                 or (match.group(1) == "/" and _PADDED.match(text, start, end))
             ):
-                yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+        return None
