@@ -40,14 +40,17 @@ _TAIL_SIGNS = ("尾", "位", "码", "last")
 _MASKS = ("**", "××", "○○", "●●", "xxx")
 _TAIL_BEHIND = re.compile(r"([0-9]{3,5}[0-9x])(?<![0-9]{7})(?:结尾|为尾号)")
 _MASKED = re.compile(r"(?<![0-9*])([0-9]{0,14})([*×○●]{2,}|x{3,})([0-9]{0,8}x?)(?![0-9*])")
+#: Both begin with a digit, not with a look-behind: the engine then skips to the next one (several times faster).
 _DATE = re.compile(
-    r"(?<![0-9])(?<![0-9]\.)((?:19|20)?[0-9]{2}) ?[年./\-] ?(0?[1-9]|1[0-2]) ?[月./\-] ?"
+    r"[0-9](?<![0-9].)(?:(?<![0-9]\..)((?:(?<=1)9|(?<=2)0)[0-9]{2}|[0-9]) ?[年./\-] ?(0?[1-9]|1[0-2]) ?[月./\-] ?"
     r"(0?[1-9]|[12][0-9]|3[01])(?![0-9])日?"
-    r"|(?<![0-9])((?:19|20)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9])"
+    r"|((?:(?<=1)9|(?<=2)0)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9]))"
 )
 #: Month and day behind a year, as ``_DATE`` takes them or more freely.
 _BEHIND_YEAR = re.compile(r" ?[年./\-] ?([0-9]{1,2}) ?[月./\-] ?([0-9]{1,2})")
-_DATE_TURNED = re.compile(r"(?<![0-9.])([0-3]?[0-9])[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])")
+_DATE_TURNED = re.compile(
+    r"[0-9](?<![0-9.].)((?:(?<=[0-3])[0-9])?)[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])"
+)
 _HAN_DIGITS = "〇一二三四五六七八九"
 
 
@@ -588,12 +591,14 @@ def _dated(birth: Birth, folded: str) -> bool:
 def _dates(birth: Birth, folded: str) -> Iterator[Span]:
     """Dates in digits that are a date of birth: 1980-05-01, 80.5.1, 1980年5月1日, 19800501, 01/05/1980."""
     for match in _DATE.finditer(folded):
-        year, month, day = (int(part) for part in match.groups() if part is not None)
-        short = len(match.group(1) or "....") == 2
+        behind, *rest = (part for part in match.groups() if part is not None)
+        year, month, day = (int(part) for part in (match.group()[0] + behind, *rest))
+        short = len(behind) == 1
         if (year, month, day) == (birth.year % 100 if short else birth.year, birth.month, birth.day):
             yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
     for match in _DATE_TURNED.finditer(folded):
-        first, second, year = (int(part) for part in match.groups())
+        behind, *rest = match.groups()
+        first, second, year = (int(part) for part in (match.group()[0] + behind, *rest))
         if birth.year == year and {first, second} == {birth.month, birth.day}:
             yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
 
