@@ -42,6 +42,8 @@ class Grammar:
         self.ambiguous = characters("ambiguous_given")
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
+        #: What a name begins with: one look at it spares most of the questions.
+        self.begins = self.surnames | {surname[0] for surname in self.compound}
         self.not_titled = tuple(word for word in words("not_titled") if len(word) > 1)
         self.kin_words = word_set("kin_words")
         self.titles = frozenset(word[:2] for word in words("titles") if len(word) > 1)

@@ -178,7 +178,7 @@ def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
 
 
 def _confidence(chance: float) -> float:
-    """A probability as a score: what counts in a note reaches the threshold of names, other findings the review list."""
+    """A probability as a score: what counts in a note reaches the threshold of names, the rest the review list."""
     least = recipes()["least"]
     score = np.interp(chance, [0.0, least["withheld"], least["note"], 1.0], [0.0, REVIEW, COUNTS, 1.0])
     return round(float(score), 2)

@@ -44,13 +44,13 @@ class NameRoleRule(Rule):
         names = grammar()
         for match in _ROLE.finditer(text):
             tail = match.group()
-            hits = list(self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0))
+            hits = self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0)
             long = list(self._transliterated(text, match.end()))
             if long and (not hits or hits[0].end < long[0].end):
                 hits = long
             yield from hits or self._in_doubt(text, match)
         for match in _LABEL.finditer(text):
-            hits = list(self._chain(text, match.end(), True, 0.05))
+            hits = self._chain(text, match.end(), True, 0.05)
             yield from hits
             if not hits:
                 unlisted = _UNLISTED.match(text, match.end())
@@ -64,15 +64,16 @@ class NameRoleRule(Rule):
         for match in _NAMED.finditer(text):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
-            led = names.name_at(text, match.end())
-            if led is None or not led.certain:
-                led = settled_name(text, match.end(), acting=True)
-            if text[match.end() : match.end() + 2] in word_set("ordinary_names") and text[
-                match.end() + 2 : match.end() + 4
-            ] in word_set("acts"):
-                yield Hit(match.end(), match.end() + 2, "PERSON", 0.8)
-            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
+            word = text[start : start + 2]
+            if word in word_set("ordinary_names") and text[start + 2 : start + 4] in word_set("acts"):
+                yield Hit(start, start + 2, "PERSON", 0.8)
+            if text[start : start + 1] not in names.begins:
+                continue
+            led = names.name_at(text, start)
+            if (led is None or not led.certain) and names.surname_length(text, start):
+                led = settled_name(text, start, acting=True)
+            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             if (
                 led is not None
                 and led.certain
@@ -113,31 +114,33 @@ class NameRoleRule(Rule):
         if 3 <= end - i <= 5 and grammar().ends(text, end):
             yield Hit(i, end, "PERSON", 0.8)
 
-    def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
+    @staticmethod
+    def _chain(text: str, i: int, listed: bool, bonus: float) -> list[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""
         names = grammar()
-        while True:
+        hits: list[Hit] = []
+        while text[i : i + 1] in names.begins:
             found = names.name_at(text, i)
             if (
                 found is None
                 or (not found.certain and text[i : i + 2] in lexicon().words)
                 or is_disease(text, i, found)
+                or (not listed and is_running_on(text, i, found))
             ):
-                return
-            if not listed and is_running_on(text, i, found):
-                return
+                break
             if not found.certain:
                 found = settled_name(text, i) or found
-            yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
+            hits.append(Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus))
             if not found.certain:
-                return
+                break
             link = _NEXT.match(text, found.end)
             if link is None or link.end() >= len(text) or not is_han(text[link.end()]):
-                return
+                break
             following = names.name_at(text, link.end())
             # Further names must be seen to end, otherwise the list has ended and a sentence goes on.
             if following is None or not following.certain:
-                return
+                break
             if not listed and link.group().strip() in {"", ","}:
-                return
+                break
             i = link.end()
+        return hits
