@@ -65,7 +65,7 @@ class NameRoleRule(Rule):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
             led = names.name_at(text, match.end())
-            if led is None or not led.certain:
+            if (led is None or not led.certain) and names.surname_length(text, match.end()):
                 led = settled_name(text, match.end(), acting=True)
             if text[match.end() : match.end() + 2] in word_set("ordinary_names") and text[
                 match.end() + 2 : match.end() + 4
