@@ -112,7 +112,8 @@ def _name_end(text: str, start: int, stop: int) -> int | None:
             not any(c in names.not_given for c in text[start + surname : stop])
             and text[start + surname : start + surname + 2] not in names.titles
         )
-        return stop if fits and _may_be(word) and not within_clinical(text, start, stop) else None
+        ordinary = word not in word_set("ordinary_names") and within_clinical(text, start, stop)
+        return stop if fits and not ordinary and _may_be(word) else None
     found = names.name_at(text, start)
     if found is None or not found.certain or found.end > stop or not _may_be(text[start : found.end]):
         return None
