@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
 from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, clinical, kind, probability
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
@@ -34,13 +36,16 @@ _DOTS = "\u00b7-"
 Spans = Sequence[Range]
 #: Clauses whose answer is kept: notes of one hospital repeat their sentences.
 _KEPT = 50_000
+#: Where a finding goes to the review list and where it counts, in scores (entities.yaml: PERSON).
+REVIEW, COUNTS = 0.35, 0.5
 
 
 class _Finding(NamedTuple):
-    """A name of a clause; ``voted`` where the taggers' votes suffice by themselves."""
+    """A name of a clause, its probability, and whether the taggers' votes suffice by themselves."""
 
     hit: Hit
     voted: bool
+    chance: float
 
 
 class ChineseModel:
@@ -83,9 +88,9 @@ class ChineseModel:
         answers: list[list[Hit]] = [[] for _ in texts]
         least = recipes()["least"]
         for i, at, clause in asked:
-            enough = least["note"] if notes is not None and notes[i] else least["any_text"]
-            for hit, voted in self._answers[clause]:
-                if voted or hit.score >= enough:
+            note = notes is not None and notes[i]
+            for hit, voted, chance in self._answers[clause]:
+                if voted or note or chance >= least["any_text"]:
                     answers[i].append(hit._replace(start=hit.start + at, end=hit.end + at))
         for clause in list(self._answers)[: max(0, len(self._answers) - _KEPT)]:
             del self._answers[clause]
@@ -161,15 +166,22 @@ def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
         for place, features in candidates(clause, votes):
             chance = probability(features)
             score = _score(clause, place, votes)
-            if score or chance >= rule["least"]["note"]:
-                hit = Hit(*place, "PERSON", score or round(chance, 2))
-                ranked.append((chance + (rule["voted"] if score else 0.0), _Finding(hit, bool(score))))
+            if score or chance >= rule["least"]["withheld"]:
+                hit = Hit(*place, "PERSON", score or _confidence(chance))
+                ranked.append((chance + (rule["voted"] if score else 0.0), _Finding(hit, bool(score), chance)))
         found: list[_Finding] = []
         for _, finding in sorted(ranked, key=lambda item: -item[0]):
             hit = finding.hit
             if all(hit.end <= other.hit.start or other.hit.end <= hit.start for other in found):
                 found.append(finding)
         yield tuple(sorted(found))
+
+
+def _confidence(chance: float) -> float:
+    """A probability as a score: what counts in a note reaches the threshold of names, other findings the review list."""
+    least = recipes()["least"]
+    score = np.interp(chance, [0.0, least["withheld"], least["note"], 1.0], [0.0, REVIEW, COUNTS, 1.0])
+    return round(float(score), 2)
 
 
 def _persons(tagger: str, clause: str, tokens: Sequence[Token]) -> set[tuple[int, int]]:
