@@ -321,11 +321,15 @@ def given_hit(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bo
     """
     given = text[start:end]
     following = text[end : end + 1]
+    if text.startswith(words("eponyms"), start):
+        return False  # 阿尔茨海默
     everyday = given in word_set("ordinary_given") or given in word_set("begins_with_given")
     goes_on = grammar().ends(text, end) or following in _GOES_ON
     if given not in lexicon().words and not everyday:
         bordered = _opened(text, start, sides) and (goes_on or not sides().behind)
         return bordered or not _reached_over(text, start, end, sides)
+    if following.isdigit() and sides.behind:
+        return False  # 菊花10g
     if titled(text, end):
         return not (sides().before and text[start - 1 : start + 1] in lexicon().words)
     if not _opened(text, start, sides):

@@ -33,11 +33,14 @@ def is_running_on(text: str, i: int, found: Name) -> bool:
     names = grammar()
     if names.surname_length(text, i) == 2:
         return False
-    weak = text[i] in names.weak and (
-        is_clinical_word(text, i, found.end)
-        or is_clinical_word(text, i, i + 2)
-        # 驾驶员能看到: behind what is mostly a word another word begins.
-        or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
+    weak = (
+        text[i] in names.weak
+        and (
+            is_clinical_word(text, i, found.end)
+            or is_clinical_word(text, i, i + 2)
+            # 驾驶员能看到: behind what is mostly a word another word begins.
+            or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
+        )
     )
     return weak or any(text[i : i + size] in lexicon().words for size in (3, 4))
 
