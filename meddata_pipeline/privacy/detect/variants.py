@@ -328,7 +328,7 @@ def given_hit(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bo
     if given not in lexicon().words and not everyday:
         bordered = _opened(text, start, sides) and (goes_on or not sides().behind)
         return bordered or not _reached_over(text, start, end, sides)
-    if following.isdigit() and sides.behind:
+    if following.isdigit() and sides().behind:
         return False  # 菊花10g
     if titled(text, end):
         return not (sides().before and text[start - 1 : start + 1] in lexicon().words)

@@ -142,7 +142,8 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
 def _ordinary(text: str, start: int, end: int) -> bool:
     """Whether what looks like a name begins or ends as no name does."""
     names = grammar()
-    return text[start : start + 2] in names.not_names or any(c in names.not_given for c in text[start:end])
+    given = start + max(1, names.surname_length(text, start))
+    return text[start : start + 2] in names.not_names or any(c in names.not_given for c in text[given:end])
 
 
 def clauses(text: str) -> Iterator[tuple[int, str]]:
