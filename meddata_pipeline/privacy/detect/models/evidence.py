@@ -66,9 +66,20 @@ def candidates(clause: str, votes: Votes) -> Iterator[tuple[Range, dict[str, flo
             yield (start, end), _features(clause, (start, end), likely, votes)
 
 
-def probability(features: Mapping[str, float]) -> float:
-    """How likely a range is a name."""
-    weights = recipes()["evidence"]
+class Chances(NamedTuple):
+    """How likely a range is exactly a name, and how likely a name lies there, whatever its borders."""
+
+    exact: float
+    there: float
+
+
+def chances(features: Mapping[str, float]) -> Chances:
+    """The chances of a candidate by its features."""
+    evidence = recipes()["evidence"]
+    return Chances(_logistic(evidence["exact"], features), _logistic(evidence["there"], features))
+
+
+def _logistic(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
     total = weights["bias"] + sum(weights[name] * value for name, value in features.items())
     return 1 / (1 + math.exp(-total))
 
