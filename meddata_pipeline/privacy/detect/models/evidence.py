@@ -133,10 +133,8 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
         "dotted": what == "dotted",
         "other": what == "other",
         "weak": word[0] in names.weak and word[:2] not in names.compound,
-        "word": word in known.words,
         "listed": word in known.names,
         "ambiguous": word in _ambiguous(),
-        "place": word in known.places or word[:2] in known.places,
     }
     return {name: float(value) for name, value in found.items()}
 
