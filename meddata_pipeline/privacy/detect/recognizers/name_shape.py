@@ -10,7 +10,7 @@ import re
 from collections.abc import Container
 
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, within_clinical
-from meddata_pipeline.privacy.detect.names import Name, grammar, is_han
+from meddata_pipeline.privacy.detect.names import TIME, Name, grammar, is_han
 from meddata_pipeline.privacy.detect.words import characters, word_set, words
 
 #: Names of other peoples, written without a dot: 次仁央宗, 帕提古丽, 布赫巴雅尔.
@@ -68,7 +68,7 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
     found = names.name_at(text, i)
     surname = names.surname_length(text, i)
     known: Container[str] = word_set("acts") if acting else lexicon().words
-    if found is None and surname == 1 and text[i] in names.weak:
+    if found is None and surname == 1 and text[i] in names.weak and not TIME.match(text, i + 1):
         found = _behind_weak(text, i, known)
     if found is None or is_clinical_word(text, i, found.end) or is_disease(text, i, found):
         return None
