@@ -27,7 +27,8 @@ _PIECES = (
     "SN A1234567|(01)12345678901234|serial no. 88123456|member id A1234567|NHS 943 476 5919|driver license D1234567|"
     "VIN|1HGCM82633A004352|GB29NWBK60161331926819|IBAN |GB00NWBK60161331926819|scan_01.jpg|a.dcm|参保|,A1234567|"
     "\n张伟\n| |张伟/李娜|/|张伟 2024-03-05|Springfield, IL 62701|Apt 5, \n|P.O. Box 12|SW1A 1AA|Mannerheimintie 5|"
-    "灌注师|接种者:|接种者 |12床陈玉芬|+5床 李梅|03床(王某)|柯佑发言|危来喜之女|曾倩:我也不同意|\n曾倩:|小袁|老彭|找|欠费"
+    "灌注师|接种者:|接种者 |12床陈玉芬|+5床 李梅|03床(王某)|柯佑发言|危来喜之女|曾倩:我也不同意|"
+    "\n曾倩:|小袁|老彭|找|欠费"
 )
 _RULES = [rule for rule in rules("zh", {"visit": "V[0-9]{3,}|^张.$"}) if rule.across]
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.words import characters, word_set, words
 
-
 #: What begins a date or a span of time in words: 患者于一月一日就诊.
 TIME = re.compile("(?:[一二三四五六七八九十两几半][十余]?[一二三四五六七八九]?|正|腊|当|同)[年月日号时点周天个]")
 

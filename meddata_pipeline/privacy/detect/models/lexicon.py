@@ -129,12 +129,21 @@ def is_drug(word: str) -> bool:
 
 def within_clinical(text: str, start: int, end: int) -> bool:
     """Whether a range is a clinical word or lies within one: 洛芬 in 布洛芬."""
-    known = clinical_words()
-    return any(
-        text[left:right] in known
-        for left in range(start, max(-1, end - _CLINICAL_LENGTH - 1), -1)
-        for right in range(end, min(len(text), left + _CLINICAL_LENGTH) + 1)
-    )
+    known, beginnings = clinical_words(), _clinical_beginnings()
+    for left in range(start, max(-1, end - _CLINICAL_LENGTH - 1), -1):
+        for right in range(left + 2, min(len(text), left + _CLINICAL_LENGTH) + 1):
+            piece = text[left:right]
+            if piece not in beginnings:
+                break
+            if right >= end and piece in known:
+                return True
+    return False
+
+
+@cache
+def _clinical_beginnings() -> frozenset[str]:
+    """The clinical words and what they begin with: where a piece is missing, no longer word begins."""
+    return frozenset(word[:end] for word in clinical_words() for end in range(2, len(word) + 1))
 
 
 @cache
