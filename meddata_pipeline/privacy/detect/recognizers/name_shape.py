@@ -28,6 +28,13 @@ def is_clinical_word(text: str, start: int, end: int) -> bool:
     return word in lexicon().words and word not in word_set("ordinary_names") and word not in lexicon().places
 
 
+def is_made_of_words(text: str, start: int, end: int) -> bool:
+    """Whether four characters are two ordinary words, or a range lies in a clinical one (独居老人, 静吸复合)."""
+    middle = start + 2
+    pair = end == start + 4 and is_clinical_word(text, start, middle) and is_clinical_word(text, middle, end)
+    return pair or within_clinical(text, start, end)
+
+
 def is_running_on(text: str, i: int, found: Name) -> bool:
     """Whether a sentence runs on behind a role (家属商量后, 领导班子), where nothing parts the two."""
     names = grammar()
@@ -38,6 +45,8 @@ def is_running_on(text: str, i: int, found: Name) -> bool:
         or is_clinical_word(text, i, i + 2)
         # 驾驶员能看到: behind what is mostly a word another word begins.
         or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
+        # 父亲从推进: the same, where hardly anybody is called by the first character.
+        or (text[i] not in names.frequent and is_clinical_word(text, i + 1, i + 3))
     )
     return weak or any(text[i : i + size] in lexicon().words for size in (3, 4))
 
