@@ -17,6 +17,8 @@ from meddata_pipeline.privacy.detect.words import characters, word_set, words
 _LONGEST = 6
 #: Of the characters that open words as well (names.ambiguous), those that often end a given name.
 _OFTEN_GIVEN = frozenset("可发来明根心同本")
+#: Surnames that are mostly function words.
+_FUNCTION = frozenset("从由向和经时与及同后有能都又过别边家双充终")
 _DISEASE = re.compile(
     "病(?![情史后重逝故危倒休假历床房区人程理愈因])|[征症](?![状求得询])|综合征|氏|反射|试验|量表|评分"
 )
@@ -32,7 +34,7 @@ def is_made_of_words(text: str, start: int, end: int) -> bool:
     """Whether four characters are two ordinary words, or a range lies in a clinical one (独居老人, 静吸复合)."""
     middle = start + 2
     pair = end == start + 4 and is_clinical_word(text, start, middle) and is_clinical_word(text, middle, end)
-    return pair or within_clinical(text, start, end)
+    return pair or (end - start > 2 and within_clinical(text, start, end))
 
 
 def is_running_on(text: str, i: int, found: Name) -> bool:
@@ -46,7 +48,7 @@ def is_running_on(text: str, i: int, found: Name) -> bool:
         # 驾驶员能看到: behind what is mostly a word another word begins.
         or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
         # 父亲从推进: the same, where hardly anybody is called by the first character.
-        or (text[i] not in names.frequent and is_clinical_word(text, i + 1, i + 3))
+        or (text[i] in _FUNCTION and is_clinical_word(text, i + 1, i + 3))
     )
     return weak or any(text[i : i + size] in lexicon().words for size in (3, 4))
 
