@@ -31,10 +31,10 @@ def is_clinical_word(text: str, start: int, end: int) -> bool:
 
 
 def is_made_of_words(text: str, start: int, end: int) -> bool:
-    """Whether four characters are two ordinary words, or a range lies in a clinical one (独居老人, 静吸复合)."""
+    """Whether a range is two words, in a clinical one, or a side of the body (独居老人, 静吸复合, 左眉弓)."""
     middle = start + 2
     pair = end == start + 4 and is_clinical_word(text, start, middle) and is_clinical_word(text, middle, end)
-    return pair or (end - start > 2 and within_clinical(text, start, end))
+    return pair or grammar().sided(text, start) or (end - start > 2 and within_clinical(text, start, end))
 
 
 def is_running_on(text: str, i: int, found: Name) -> bool:
@@ -42,13 +42,16 @@ def is_running_on(text: str, i: int, found: Name) -> bool:
     names = grammar()
     if names.surname_length(text, i) == 2:
         return False
-    weak = text[i] in names.weak and (
-        is_clinical_word(text, i, found.end)
-        or is_clinical_word(text, i, i + 2)
-        # 驾驶员能看到: behind what is mostly a word another word begins.
-        or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
-        # 父亲从推进: the same, where hardly anybody is called by the first character.
-        or (text[i] in _FUNCTION and is_clinical_word(text, i + 1, i + 3))
+    weak = (
+        text[i] in names.weak
+        and (
+            is_clinical_word(text, i, found.end)
+            or is_clinical_word(text, i, i + 2)
+            # 驾驶员能看到: behind what is mostly a word another word begins.
+            or (found.end == i + 2 and text[i + 1 : i + 3] in lexicon().words)
+            # 父亲从推进: the same, where hardly anybody is called by the first character.
+            or (text[i] in _FUNCTION and is_clinical_word(text, i + 1, i + 3))
+        )
     )
     return weak or any(text[i : i + size] in lexicon().words for size in (3, 4))
 
@@ -100,7 +103,8 @@ def settled_name(text: str, i: int, *, acting: bool = False) -> Name | None:
 def _behind_weak(text: str, i: int, known: Container[str]) -> Name | None:
     """A name with a surname that is mostly a word, where its end is not plain."""
     names = grammar()
-    if i + 2 > len(text) or text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words:
+    ordinary = text[i : i + 2] in names.not_names or text[i : i + 2] in lexicon().words
+    if i + 2 > len(text) or ordinary or names.sided(text, i):
         return None
     if is_han(text[i + 1]) and text[i + 1] not in names.not_given and text[i + 2 : i + 4] in word_set("acts"):
         return Name(i + 2, True)
