@@ -44,6 +44,8 @@ class Grammar:
         self.compound = word_set("compound_surnames")
         self.not_given = characters("not_given")
         self.ambiguous = characters("ambiguous_given")
+        self.sides = characters("sides")
+        self.body_parts = characters("body_parts")
         self.follow = word_set("follow")
         self.not_names = word_set("not_names")
         #: What a name begins with: one look at it spares most of the questions.
@@ -65,6 +67,10 @@ class Grammar:
         character = text[i]
         return not is_han(character) or character in self.not_given or text[i : i + 2] in self.follow
 
+    def sided(self, text: str, i: int) -> bool:
+        """Whether a side and a part of the body stand at ``i``: 左眉弓, 双小腿."""
+        return text[i : i + 1] in self.sides and any(c in self.body_parts for c in text[i + 1 : i + 3])
+
     def name_at(self, text: str, i: int) -> Name | None:
         """The name that begins at ``i``, or None.
 
@@ -72,7 +78,7 @@ class Grammar:
         name has one or two characters, two are taken: when in doubt, mask.
         """
         length = self.surname_length(text, i)
-        if length == 0 or text[i : i + 2] in self.not_names:
+        if length == 0 or text[i : i + 2] in self.not_names or self.sided(text, i):
             return None
         given = i + length
         if given >= len(text) or not is_han(text[given]) or text[given] in self.not_given:

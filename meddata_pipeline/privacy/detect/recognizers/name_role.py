@@ -11,6 +11,7 @@ from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.recognizers.name_shape import (
     is_clinical_word,
     is_disease,
+    is_made_of_words,
     is_running_on,
     settled_name,
 )
@@ -59,6 +60,7 @@ class NameRoleRule(Rule):
                     and not _NO_NAME.match(text, match.end())
                     and not any(c in names.not_given for c in unlisted.group())
                     and not is_clinical_word(text, unlisted.start(), unlisted.end())
+                    and not is_made_of_words(text, unlisted.start(), unlisted.end())
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
@@ -99,7 +101,8 @@ class NameRoleRule(Rule):
                 yield Hit(start, found.end, "PERSON", 0.85)
             return
         settled = settled_name(text, i)
-        if settled is not None and settled.certain:
+        parted = not is_han(text[i - 1])
+        if settled is not None and settled.certain and (parted or not is_running_on(text, i, settled)):
             yield Hit(i, settled.end, "PERSON", 0.8)
         elif text[i : i + 2] in word_set("ordinary_names") and text[i + 2 : i + 4] in word_set("acts"):
             yield Hit(i, i + 2, "PERSON", 0.8)
