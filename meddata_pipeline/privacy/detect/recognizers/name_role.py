@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at, within_clinical
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.recognizers.name_shape import (
@@ -59,6 +59,8 @@ class NameRoleRule(Rule):
                     and not _NO_NAME.match(text, match.end())
                     and not any(c in names.not_given for c in unlisted.group())
                     and not is_clinical_word(text, unlisted.start(), unlisted.end())
+                    and not within_clinical(text, unlisted.start(), unlisted.end())
+                    and not (len(unlisted.group()) == 4 and _two_words(text, unlisted.start()))
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
@@ -78,6 +80,8 @@ class NameRoleRule(Rule):
                 and led.certain
                 and (text[start] not in names.weak or led.end - start > 2)
                 and not ordinary_at(text, start)
+                # 经|皮肾镜: the word that leads is the first character of another.
+                and not within_clinical(text, start - 1, led.end)
             ):
                 yield Hit(start, led.end, "PERSON", 0.8)
 
@@ -141,3 +145,8 @@ class NameRoleRule(Rule):
             if not listed and link.group().strip() in {"", ","}:
                 return
             i = link.end()
+
+
+def _two_words(text: str, i: int) -> bool:
+    """Whether four characters are two ordinary words: 术后三月, 部位右髋."""
+    return all(is_clinical_word(text, at, at + 2) or within_clinical(text, at, at + 2) for at in (i, i + 2))
