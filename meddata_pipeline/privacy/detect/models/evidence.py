@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.models.lexicon import (
     clinical_list,
+    cuts_drug,
     is_drug,
     is_shortened_drug,
     lexicon,
@@ -142,6 +143,7 @@ def clinical(text: str, start: int, end: int) -> bool:
         within_clinical(text, start, end)
         or is_drug(text[start:end])
         or is_shortened_drug(text, start, end)
+        or cuts_drug(text, start, end)
         or eponym(text, start, end)
     )
 

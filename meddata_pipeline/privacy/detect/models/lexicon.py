@@ -38,10 +38,16 @@ _DRUG_LENGTH = 4
 _CLINICAL_LENGTH = 8
 #: Length from which on the beginning of a drug is nobody's name.
 _SHORTENED_LENGTH = 3
-#: An amount behind a shortened drug (伊马400, 莫沙5tid), and not a bed, an age, a time or a longer number.
-_AMOUNT = re.compile("[ (]?[0-9]{1,4}(?:\\.[0-9]+)?(?![0-9.:/-]*[0-9床号岁年月日时点:室楼层区病℃])")
+#: An amount behind a shortened drug (伊马400, 莫沙5tid) or what is done with one; not a bed, an age, a time or a longer
+#: number.
+_AMOUNT = re.compile(
+    "[ (]?[0-9]{1,4}(?:\\.[0-9]+)?(?![0-9.:/-]*[0-9床号岁年月日时点:室楼层区病℃])"
+    "|停用|停药|加量|减量|联合|合用|静滴|静注|泵入|缓释|剂量|浓度|耐药|敏感|起始|单药|滴定"
+)
 #: An amount with a unit of drugs.
-_DOSE = re.compile("[ (]?[0-9.]+ ?(?:mg|g|克|毫克|ug|μg|片|粒|袋|丸|u|iu|枚|支)(?![a-z])", re.IGNORECASE)
+_DOSE = re.compile(
+    "[ (]?[0-9.]+ ?(?:mg|g|克|毫克|ug|μg|片|粒|袋|丸|u|iu|枚|支|[tbqu]id|q[dnoh]|q[0-9]+h)(?![a-z])", re.IGNORECASE
+)
 
 
 class Lexicon(NamedTuple):
@@ -148,6 +154,21 @@ def is_shortened_drug(text: str, start: int, end: int) -> bool:
     if len(word) >= _SHORTENED_LENGTH:
         return True
     return not grammar().surname_length(word, 0) or _AMOUNT.match(text, end) is not None
+
+
+def cuts_drug(text: str, start: int, end: int) -> bool:
+    """Whether a range begins inside a drug, herb or material and reaches beyond it: 凡士[林厚涂]."""
+    known = _substances()
+    return any(
+        text[left:right] in known
+        for left in range(max(0, start - _CLINICAL_LENGTH), start)
+        for right in range(max(start + 1, left + 3), end)
+    )
+
+
+@cache
+def _substances() -> frozenset[str]:
+    return frozenset(w for name in ("drugs", "herbs", "formulas", "instruments_materials") for w in clinical_list(name))
 
 
 @cache
