@@ -148,11 +148,11 @@ def main() -> None:
     free = sample([Note(f"free{i}", line, None, (), name_free=True) for i, line in enumerate(free_texts())])
     print(f"texts that name nobody: {len(free.values)} candidates")
     for letter, own in samples.items():
-        others = [s for other, s in samples.items() if other != letter] + [free]
+        others = [s for other, s in samples.items() if other != letter] + [free] * 3
         exact, there = fitted(others, "true"), fitted(others, "there")
         row = " ".join(f"{k} {v:.3f}" for least in (0.3, 0.6) for k, v in scores(own, exact, there, least).items())
         print(f"{letter} from the others (0.3, 0.6): {row}")
-    every = [*samples.values(), free]
+    every = [*samples.values(), *[free] * 3]
     names = every[0].names
     lines = list(
         _lines(

@@ -12,6 +12,7 @@ from meddata_pipeline.privacy.detect.models.lexicon import (
     clinical_list,
     clinical_words,
     is_drug,
+    is_shortened_drug,
     lexicon,
 )
 from meddata_pipeline.privacy.detect.names import grammar, is_han
@@ -104,3 +105,34 @@ def test_the_stems_take_no_person_of_the_lexicon_for_a_drug() -> None:
     foreign = characters("foreign_names")
     claimed = {w for w in lexicon().names if is_drug(w) and all(c in foreign for c in w)}
     assert claimed <= clinical_words()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("改伊马400维持", "伊马"),
+        ("沙利50夜服", "沙利"),
+        ("予秋水仙，", "秋水仙"),
+        ("代文80mg早", "代文"),
+        ("阿奇，隔离", "阿奇"),
+    ],
+)
+def test_a_drug_is_known_by_its_beginning(text: str, word: str) -> None:
+    at = text.index(word)
+    assert is_shortened_drug(text, at, at + len(word))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("沙利50岁", "沙利"),
+        ("沙利3床", "沙利"),
+        ("沙利138000", "沙利"),
+        ("沙利38.6℃", "沙利"),
+        ("沙利查房", "沙利"),
+        ("高峰查房", "高峰"),
+        ("高峰12", "高峰"),
+    ],
+)
+def test_a_name_is_no_shortened_drug(text: str, word: str) -> None:
+    assert not is_shortened_drug(text, 0, len(word))

@@ -16,7 +16,14 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import NamedTuple
 
-from meddata_pipeline.privacy.detect.models.lexicon import clinical_list, is_drug, lexicon, within_clinical
+from meddata_pipeline.privacy.detect.models.lexicon import (
+    clinical_list,
+    cuts_drug,
+    is_drug,
+    is_shortened_drug,
+    lexicon,
+    within_clinical,
+)
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
 from meddata_pipeline.privacy.detect.names import grammar, is_han
@@ -144,8 +151,14 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
 
 def clinical(text: str, start: int, end: int) -> bool:
     """Whether what looks like a name is a clinical word, a part of one, or the name of a disease, sign or method."""
-    sided = grammar().sided(text, start)
-    return sided or within_clinical(text, start, end) or is_drug(text[start:end]) or eponym(text, start, end)
+    return (
+        grammar().sided(text, start)
+        or within_clinical(text, start, end)
+        or is_drug(text[start:end])
+        or is_shortened_drug(text, start, end)
+        or cuts_drug(text, start, end)
+        or eponym(text, start, end)
+    )
 
 
 def _among_words(clause: str, start: int, end: int) -> bool:
@@ -163,6 +176,8 @@ def eponym(text: str, start: int, end: int) -> bool:
     """Whether a name is that of a disease, sign or method."""
     if _EPONYM.match(text, end) or text.startswith(words("eponyms"), start):
         return True
+    if kind(text[start:end]) == "other" and text.startswith(_long_eponyms(), start):
+        return True  # 凯格尔三月
     return _FOREIGN_EPONYM.match(text, end) is not None and kind(text[start:end]) in ("foreign", "dotted")
 
 
@@ -179,6 +194,12 @@ def kind(word: str) -> str:
     if all(c in characters("foreign_names") for c in word):
         return "foreign"
     return "other"
+
+
+@cache
+def _long_eponyms() -> tuple[str, ...]:
+    """Those of three characters or more: shorter ones begin names."""
+    return tuple(word for word in clinical_list("eponyms") if len(word) > 2)
 
 
 @cache

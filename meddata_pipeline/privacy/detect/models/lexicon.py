@@ -6,6 +6,7 @@ What belongs here: reading the word list of the package ``jieba`` and the projec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -35,6 +36,18 @@ CLINICAL_GROUPS = (
 _DRUG_LENGTH = 4
 #: Longest clinical word around a candidate that is looked for.
 _CLINICAL_LENGTH = 8
+#: Length from which on the beginning of a drug is nobody's name.
+_SHORTENED_LENGTH = 3
+#: An amount behind a shortened drug (伊马400, 莫沙5tid) or what is done with one; not a bed, an age, a time or a longer
+#: number.
+_AMOUNT = re.compile(
+    "[ (]?[0-9]{1,4}(?:\\.[0-9]+)?(?![0-9.:/-]*[0-9床号岁年月日时点:室楼层区病℃])"
+    "|停用|停药|加量|减量|联合|合用|静滴|静注|泵入|缓释|剂量|浓度|耐药|敏感|起始|单药|滴定"
+)
+#: An amount with a unit of drugs.
+_DOSE = re.compile(
+    "[ (]?[0-9.]+ ?(?:mg|g|克|毫克|ug|μg|片|粒|袋|丸|u|iu|枚|支|[tbqu]id|q[dnoh]|q[0-9]+h)(?![a-z])", re.IGNORECASE
+)
 
 
 class Lexicon(NamedTuple):
@@ -125,6 +138,44 @@ def is_drug(word: str) -> bool:
     if len(word) < _DRUG_LENGTH or grammar().surname_length(word, 0) == 2:
         return False
     return word.endswith(clinical_list("drug_endings")) or word.startswith(clinical_list("drug_beginnings"))
+
+
+def is_shortened_drug(text: str, start: int, end: int) -> bool:
+    """Whether a range is a drug as wards shorten it: 秋水仙, 阿奇, 伊马400, 山萸12.
+
+    The first three characters of a listed drug always count. Two count where no surname begins them or an amount stands
+    behind them; and a word that people are called too (代文) where a dose does.
+    """
+    word = text[start:end]
+    if word in clinical_list("ambiguous") or word in clinical_list("also_given"):
+        return _DOSE.match(text, end) is not None
+    if word not in _beginnings():
+        return False
+    if len(word) >= _SHORTENED_LENGTH:
+        return True
+    return not grammar().surname_length(word, 0) or _AMOUNT.match(text, end) is not None
+
+
+def cuts_drug(text: str, start: int, end: int) -> bool:
+    """Whether a range begins inside a drug, herb or material and reaches beyond it: 凡士[林厚涂]."""
+    known = _substances()
+    return any(
+        text[left:right] in known
+        for left in range(max(0, start - _CLINICAL_LENGTH), start)
+        for right in range(max(start + 1, left + 3), end)
+    )
+
+
+@cache
+def _substances() -> frozenset[str]:
+    return frozenset(w for name in ("drugs", "herbs", "formulas", "instruments_materials") for w in clinical_list(name))
+
+
+@cache
+def _beginnings() -> frozenset[str]:
+    """What drugs, herbs and formulas begin with, of two characters or more."""
+    listed = [word for name in ("drugs", "herbs", "formulas") for word in clinical_list(name)]
+    return frozenset(word[:size] for word in listed for size in range(2, len(word)))
 
 
 def within_clinical(text: str, start: int, end: int) -> bool:

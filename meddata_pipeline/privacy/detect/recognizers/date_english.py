@@ -46,6 +46,8 @@ _DAY_MONTH = compiled(
 _YEAR_MONTH = compiled(
     r"(?:[Ss]ince|[Ii]n|[Uu]ntil|[Oo]n|[Dd]ated?|[Ff]rom)[: ]{1,2}((?:0?[1-9]|1[0-2])/(?:19|20)[0-9]{2})(?![0-9/])"
 )
+#: Three scores of a newborn, written as a date could be: Apgar评分:9-10-10.
+_APGAR = re.compile(r"(?:Apgar|阿普加|阿氏)(?:评分)?[: ]{0,2}\Z", re.IGNORECASE)
 _LETTERS = re.compile("[A-Za-z]{3}")
 
 
@@ -68,10 +70,15 @@ class EnglishDateRule(Rule):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.9)
         for pattern in (_DAY_MONTH, _YEAR_MONTH):
             for match in pattern.finditer(text):
+                before = text[match.start() - 1 : match.start()]
+                if before.isascii() and before.isalpha():
+                    continue  # Beighton 8/9
                 first, second = (int(part) for part in match.group(1).split("/"))
                 if second > 31 or min(first, second) <= 12:
                     yield Hit(match.start(1), match.end(1), "DATE_TIME", 0.7)
         for match in _SLASHED.finditer(text):
+            if _APGAR.search(text, max(0, match.start() - 12), match.start()):
+                continue
             first, second = (int(part) for part in re.split(r"[/\-.]", match.group())[:2])
             if 1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31:
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)

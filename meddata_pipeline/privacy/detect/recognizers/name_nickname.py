@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, within_clinical
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.types import Hit
@@ -40,7 +40,7 @@ class NicknameRule(Rule):
     def _plain(text: str, i: int) -> bool:
         """Whether neither the nickname nor the surname begins an ordinary word."""
         nickname = text[i - 1 : i + 1]
-        if nickname in word_set("not_nicknames") or text[i] in _FUNCTION:
+        if nickname in word_set("not_nicknames") or text[i] in _FUNCTION or within_clinical(text, i - 1, i + 1):
             return False
         known = lexicon()
         if text[i : i + 2] in grammar().kin_words:

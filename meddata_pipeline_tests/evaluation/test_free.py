@@ -1,0 +1,51 @@
+"""How many names the detector sees in Chinese clinical texts that name nobody.
+
+What belongs here: counting findings in the texts of ``free/``, which were written from general medical knowledge, one
+paragraph a line. What does not: notes with names, recall.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from meddata_pipeline.privacy.detect import Detector
+
+FREE = Path(__file__).parent / "free"
+#: Staff by a rule, so that the texts count as notes of a hospital: none of them stands in a text.
+ROSTER = [
+    surname + given
+    for surname, given in product("王李张刘陈杨赵黄周吴", ["建国", "秀英", "志强", "丽华", "文博", "玉兰"])
+]
+#: False names in 100,000 characters that are too many.
+MOST = 30
+
+
+def paragraphs(part: Path) -> list[str]:
+    """The paragraphs of a part."""
+    return part.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("part", sorted(FREE.glob("*.txt")), ids=lambda part: part.stem)
+def test_hardly_a_name_is_found_where_nobody_is_named(part: Path) -> None:
+    texts = paragraphs(part)
+    assert len(texts) > 500
+    assert len(set(texts)) == len(texts)
+    assert not any(name in text for name in ROSTER for text in texts)
+    false = [
+        text[span.start : span.end]
+        for text, findings in zip(texts, Detector("zh", roster=ROSTER).examine(texts), strict=True)
+        for span in findings.spans
+        if span.entity == "PERSON"
+    ]
+    assert len(false) * 100_000 / sum(map(len, texts)) < MOST, false
+
+
+def test_a_name_in_such_a_text_is_found() -> None:
+    """The counting above would not notice a detector that finds nothing."""
+    part = min(FREE.glob("*.txt"))
+    texts = [f"{text}责任护士：周秀英。" for text in paragraphs(part)[:50]]
+    for text, findings in zip(texts, Detector("zh", roster=ROSTER).examine(texts), strict=True):
+        assert text[-4:-1] in [text[s.start : s.end] for s in findings.spans if s.entity == "PERSON"]
