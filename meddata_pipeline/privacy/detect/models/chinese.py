@@ -47,11 +47,13 @@ class _Finding(NamedTuple):
         hit: the name.
         voted: whether the taggers' votes suffice by themselves.
         exact: how likely it is exactly a name.
+        whole: the name with the characters that may belong to it: in a note they are masked too.
     """
 
     hit: Hit
     voted: bool
     exact: float
+    whole: Hit
 
 
 class ChineseModel:
@@ -95,8 +97,9 @@ class ChineseModel:
         least = recipes()["least"]
         for i, at, clause in asked:
             note = notes is not None and notes[i]
-            for hit, voted, exact in self._answers[clause]:
-                if voted or note or exact >= least["any_text"]:
+            for finding in self._answers[clause]:
+                if finding.voted or note or finding.exact >= least["any_text"]:
+                    hit = finding.whole if note else finding.hit
                     answers[i].append(hit._replace(start=hit.start + at, end=hit.end + at))
         for clause in list(self._answers)[: max(0, len(self._answers) - _KEPT)]:
             del self._answers[clause]
@@ -180,13 +183,29 @@ def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
             score = _score(clause, place, votes)
             if score or there >= rule["least"]["withheld"]:
                 hit = Hit(*place, "PERSON", score or _confidence(there))
-                ranked.append((exact + (rule["voted"] if score else 0.0), _Finding(hit, bool(score), exact)))
+                ranked.append((exact + (rule["voted"] if score else 0.0), _Finding(hit, bool(score), exact, hit)))
+        ranked.sort(key=lambda item: -item[0])
         found: list[_Finding] = []
-        for _, finding in sorted(ranked, key=lambda item: -item[0]):
+        for _, finding in ranked:
             hit = finding.hit
             if all(hit.end <= other.hit.start or other.hit.end <= hit.start for other in found):
                 found.append(finding)
+        found = [_whole(finding, ranked, found, rule["whole"]) for finding in found]
         yield tuple(sorted(found))
+
+
+def _whole(
+    finding: _Finding, ranked: Sequence[tuple[float, _Finding]], found: Sequence[_Finding], share: float
+) -> _Finding:
+    """A finding with its ``whole``: the longest range around it that is nearly as likely."""
+    start, end = finding.hit.start, finding.hit.end
+    for _, other in ranked:
+        first, last = other.hit.start, other.hit.end
+        holds = first <= start and end <= last and last - first > end - start
+        free = all(f is finding or last <= f.hit.start or f.hit.end <= first for f in found)
+        if holds and free and other.exact >= share * finding.exact:
+            return finding._replace(whole=finding.hit._replace(start=first, end=last))
+    return finding
 
 
 def _confidence(chance: float) -> float:
