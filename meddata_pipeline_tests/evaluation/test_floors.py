@@ -12,7 +12,7 @@ from meddata_pipeline_tests.evaluation import measure
 from meddata_pipeline_tests.evaluation.scoring import STRUCTURED
 
 #: Structured identifiers: exact recall, covered recall, precision; names: recall by characters, precision.
-FLOORS = dict.fromkeys("ABCD", (0.99, 0.995, 0.99, 0.9, 0.85)) | {"E": (0.975, 0.985, 0.985, 0.9, 0.95)}
+FLOORS = dict.fromkeys("ABCDEF", (0.99, 0.995, 0.99, 0.975, 0.9))
 
 
 @pytest.mark.parametrize("letter", sorted(measure.STYLES))
@@ -25,7 +25,7 @@ def test_floors(letter: str) -> None:
     assert structured.covered_recall >= covered
     assert structured.precision >= precision
     assert scores.of(["LOCATION", "ORGANIZATION"]).character_recall >= 0.99
-    assert scores.content_kept >= 0.999
+    assert scores.content_kept >= 0.998
 
 
 @pytest.mark.parametrize("letter", sorted(measure.STYLES))

@@ -8,7 +8,7 @@ from pypinyin import lazy_pinyin
 
 from meddata_pipeline.privacy.detect import Known
 from meddata_pipeline.privacy.detect.fold import Compact, fold
-from meddata_pipeline.privacy.detect.known import needles_of
+from meddata_pipeline.privacy.detect.known import Group, birth_of, needles_of
 from meddata_pipeline.privacy.pseudonym import resident_id_check
 
 SURNAMES = st.sampled_from([*"张王李赵刘陈仇曾单吕任华谢邓潘", "欧阳", "司马", "尉迟"])
@@ -31,6 +31,20 @@ def spans(known: Known, text: str) -> set[tuple[int, int]]:
 
 def wide(text: str) -> str:
     return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+
+
+@FEW
+@given(
+    st.one_of(st.builds(str.__add__, SURNAMES, GIVEN), st.text("张伟·•买提A Zi-", max_size=8)),
+    st.one_of(MOBILE, BODY, st.text("0123456789+-() XA伟", max_size=20)),
+)
+def test_every_spelling_holds_a_part_that_is_looked_for_first(name: str, number: str) -> None:
+    known = Known((name,), (number,), (number,), (number,), (), ((name, number),), (number, name))
+    groups: tuple[Group, ...] = needles_of(known)._groups
+    assert len(groups) == 8 + (birth_of(number) is not None) - (not name) - (not number)
+    for group in groups:
+        for needle in group._make():
+            assert any(part in needle.value for part in group._parts)
 
 
 @FEW

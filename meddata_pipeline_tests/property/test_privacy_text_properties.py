@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meddata_pipeline.privacy.detect import Detector, Known, Span
-from meddata_pipeline.privacy.detect.fold import Compact, compact_value, fold, loosen
+from meddata_pipeline.privacy.detect.fold import Compact, compact_value, fold, fold_many, loosen
 from meddata_pipeline.privacy.detect.merge import default_rules, merge
 from meddata_pipeline.privacy.detect.types import ENTITIES
+from meddata_pipeline.privacy.detect.words import alternation
 from meddata_pipeline.privacy.second_pass import SecondPass
 from meddata_pipeline.privacy.text import render, residual, to_placeholders
 
@@ -85,6 +87,23 @@ def test_folding_maps_back(text: str) -> None:
         start, end = compact.folded(i, i + 1)
         assert end == start + 1
         assert compact_value(folded.text[start:end]) in {compact.text[i], ""}
+
+
+@FEW
+@given(st.lists(st.one_of(TEXTS, st.text(), st.text("a\u200b𝟏張\ud800１\0", max_size=5)), max_size=6))
+def test_many_texts_are_folded_as_each_of_them(texts: list[str]) -> None:
+    assert fold_many(texts) == [fold(text) for text in texts]
+    for text in texts:
+        # White space, dashes and dots go, as in the values that are looked for.
+        assert Compact(text).text == re.sub(r"[\s\-\u00b7^_]", "", text).lower() or "İ" in text
+
+
+@FEW
+@given(st.lists(st.text("ab.张", min_size=1, max_size=4), min_size=1, max_size=8), st.text("ab.张", max_size=24))
+def test_words_as_a_tree_match_as_words_in_a_row(words: list[str], text: str) -> None:
+    row = "|".join(map(re.escape, sorted(set(words), key=lambda word: -len(word))))
+    spans = [[m.span() for m in re.finditer(f"(?:{p})(b\\.)?(?!张)", text)] for p in (row, alternation(words))]
+    assert spans[0] == spans[1]
 
 
 @FEW

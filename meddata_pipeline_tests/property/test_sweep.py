@@ -23,9 +23,13 @@ _PIECES = (
     "fe80::1|00:1a:2b:3c:4d:5e|6222021234567890128|4111 1111 1111 1111|123-45-6789|(212) 555-0100| ext 5|+86|微信|"
     "wx_abc12|QQ:12345678|北京市朝阳区|幸福路|5号|3栋|2单元|502室|12 Main St|同济医院|口腔科|三病区|京A·12345|社保号|"
     "医保卡号|军官证|南字第1234567号|阿依古丽|·|买买提|99岁|九十一岁|(|)|[|:|。|,|\n|\t|*|**|×|✕✕✕✕✕✕✕✕|𠮷|1|2|99|x|"
-    "V1234|年|月|日|号|弄|Ä|Éa| |家属|主治医师:|、|李娜|由|+1 212 555 0100|my name is john"
+    "V1234|年|月|日|号|弄|Ä|Éa| |家属|主治医师:|、|李娜|由|+1 212 555 0100|my name is john|"
+    "SN A1234567|(01)12345678901234|serial no. 88123456|member id A1234567|NHS 943 476 5919|driver license D1234567|"
+    "VIN|1HGCM82633A004352|GB29NWBK60161331926819|IBAN |GB00NWBK60161331926819|scan_01.jpg|a.dcm|参保|,A1234567|"
+    "\n张伟\n| |张伟/李娜|/|张伟 2024-03-05|Springfield, IL 62701|Apt 5, \n|P.O. Box 12|SW1A 1AA|Mannerheimintie 5|"
+    "灌注师|接种者:|接种者 |12床陈玉芬|+5床 李梅|03床(王某)|柯佑发言|危来喜之女|曾倩:我也不同意|"
+    "\n曾倩:|小袁|老彭|找|欠费"
 )
-#: The others are given one text at a time.
 _RULES = [rule for rule in rules("zh", {"visit": "V[0-9]{3,}|^张.$"}) if rule.across]
 
 
@@ -67,6 +71,16 @@ def test_any_expression_finds_the_same(expression: str, texts: list[str]) -> Non
             base += len(text) + 1
         with swept(joined):
             assert [m.span() for m in pattern.finditer(joined)] == expected
+
+
+def test_what_every_match_holds_is_looked_for_in_each_text() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "_PATTERNS", [])
+        patch.setattr(sweep, "_tables", lambda count: sweep._Tables(sweep._PATTERNS[:count]))
+        pattern = Pattern(r"[a-z][a-z0-9]*\.(?:cn|de)(?!x)", holds=r"\.(?:cn|de)")
+        joined = SEPARATOR.join(["abc", "ab.cn", "b.cnx", "", "c.de", "d"])
+        with swept(joined):
+            assert [m.group() for m in pattern.finditer(joined)] == ["ab.cn", "c.de"]
 
 
 def test_outside_of_a_sweep_a_pattern_is_a_plain_one() -> None:

@@ -70,6 +70,8 @@ class FusedRecognizer(EntityRecognizer):
         self._folded = folded
         entities = sorted({entity for rule in rules for entity in rule.entities})
         super().__init__(supported_entities=entities, name="fused", supported_language=language)
+        # One for all results of a rule: none is ever changed.
+        self._metadata = [_metadata(rule.name, self.id) for rule in self.rules]
 
     def load(self) -> None:
         """Nothing to load: rules hold no model."""
@@ -80,6 +82,7 @@ class FusedRecognizer(EntityRecognizer):
         # The text as given, unless folding has changed it: then places must be led back part by part.
         whole = text if self._folded else SEPARATOR.join(part.text for part in parts)
         bases = list(accumulate((len(part) + 1 for part in text.split(SEPARATOR)), initial=0))
+        starts = bases if self._folded else list(accumulate((len(part.text) + 1 for part in parts), initial=0))
         held: dict[int, frozenset[str]] = {}
 
         def holds(i: int, needed: str) -> bool:
@@ -87,16 +90,18 @@ class FusedRecognizer(EntityRecognizer):
                 held[i] = features(parts[i].text)
             return needed in held[i]
 
-        results = []
-        starts = list(accumulate((len(part.text) + 1 for part in parts), initial=0))
+        results: list[RecognizerResult] = []
         # A short text alone is searched sooner than swept.
         with swept(whole) if len(whole) > WORTH_SWEEPING or len(parts) > 1 else nullcontext():
             # Rule by rule over all texts, not text by text: a rule's tables stay in the processor's cache.
-            for rule in self.rules:
+            for rule, metadata in zip(self.rules, self._metadata, strict=True):
                 if rule.across:
                     hits = rule.find(whole)
                     if self._folded and not rule.needs:
-                        results += [_result(h.entity, h.start, h.end, h.score, rule.name, self.id) for h in hits]
+                        results += [
+                            _Result(e, start, end, score, recognition_metadata=metadata)
+                            for start, end, e, score in hits
+                        ]
                         continue
                     found = ((bisect_right(starts, hit.start) - 1, hit) for hit in hits)
                 else:
@@ -110,8 +115,17 @@ class FusedRecognizer(EntityRecognizer):
                     if rule.needs and not holds(i, rule.needs):
                         continue
                     start, end = parts[i].original(hit.start - starts[i], hit.end - starts[i])
-                    results.append(_result(hit.entity, bases[i] + start, bases[i] + end, hit.score, rule.name, self.id))
+                    results.append(
+                        _Result(hit.entity, bases[i] + start, bases[i] + end, hit.score, recognition_metadata=metadata)
+                    )
         return results
+
+
+class _Result(RecognizerResult):
+    """A result that is hashed as fast as it is compared: Presidio formats four values to hash them."""
+
+    def __hash__(self) -> int:
+        return hash((self.start, self.end, self.score, self.entity_type))
 
 
 class ModelRecognizer(EntityRecognizer):
@@ -163,8 +177,11 @@ class NoContext(ContextAwareEnhancer):
 
 
 def _result(entity: str, start: int, end: int, score: float, name: str, identifier: str) -> RecognizerResult:
-    metadata = {
+    return RecognizerResult(entity, start, end, score, recognition_metadata=_metadata(name, identifier))
+
+
+def _metadata(name: str, identifier: str) -> dict[str, str]:
+    return {
         RecognizerResult.RECOGNIZER_NAME_KEY: name,
         RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: identifier,
     }
-    return RecognizerResult(entity, start, end, score, recognition_metadata=metadata)

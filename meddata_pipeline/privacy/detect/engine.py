@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meddata_pipeline.privacy.detect.fold import Compact, fold, loosen
+from meddata_pipeline.privacy.detect.fold import Compact, Folded, fold_many, loosen
 from meddata_pipeline.privacy.detect.known import NOTHING, Roster, needles_of, needles_of_name, own_needles
 from meddata_pipeline.privacy.detect.lists import neighbours
 from meddata_pipeline.privacy.detect.merge import IN_DOUBT, MergeRules, default_rules, in_doubt, merge
@@ -136,14 +136,24 @@ class Findings(NamedTuple):
 class _Document:
     """A text with what was found in it regardless of whom it is about."""
 
-    __slots__ = ("compact", "folded", "found", "merged", "text")
+    __slots__ = ("_compact", "folded", "found", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, folded: Folded) -> None:
         self.text = text
-        self.folded = fold(text)
-        self.compact = Compact(self.folded.text)
+        self.folded = folded
         self.found: list[Span] = []
-        self.merged: Findings | None = None
+        self._compact: Compact | None = None
+
+    @property
+    def compact(self) -> Compact:
+        """The compact form, made when it is asked for."""
+        if self._compact is None:
+            self._compact = Compact(self.folded.text)
+        return self._compact
+
+
+def _read(texts: Sequence[str]) -> list[_Document]:
+    return [_Document(text, folded) for text, folded in zip(texts, fold_many(texts), strict=True)]
 
 
 #: A text, what is known of its person, and the numbers of its record.
@@ -219,51 +229,57 @@ class Detector:
         self, texts: Sequence[str], known: Sequence[Known | None] | None, numbers: Sequence[Sequence[str]] | None
     ) -> list[Findings]:
         documents = self._documents(texts)
-        keys: list[_Key] = []
-        hits: dict[_Key, list[Span]] = {}
+        rows: dict[_Key, int] = {}
+        # For each text its row: equal texts about the same person share one.
+        places: list[int] = []
+        asked: list[_Document] = []
+        hits: list[list[Span]] = []
+        # Where nothing known is found, the answer is the text's; it is a note's where it comes with a patient's row.
+        shared: dict[tuple[str, bool], int] = {}
+        somebody: list[bool] = []
         for i, text in enumerate(texts):
-            about = known[i] if known is not None else None
-            key = (text, about, tuple(numbers[i]) if numbers is not None else ())
-            keys.append(key)
-            if key not in hits:
-                hits[key] = self._known_hits(documents[text], key[1], key[2])
-        names = self._names(documents, hits)
-        answers: dict[_Key, Findings] = {}
-        for key, known_hits in hits.items():
-            document = documents[key[0]]
-            if not known_hits and document.merged is not None:
-                answers[key] = document.merged
-                continue
-            answers[key] = self._finish(document, [*document.found, *names[key], *known_hits])
-            if not known_hits:
-                document.merged = answers[key]
-        return [answers[key] for key in keys]
+            key = (text, known[i] if known is not None else None, tuple(numbers[i]) if numbers is not None else ())
+            row = rows.get(key)
+            if row is None:
+                found = self._known_hits(documents[text], key[1], key[2])
+                row = len(asked) if found else shared.setdefault((text, key[1] is not None), len(asked))
+                rows[key] = row
+                if row == len(asked):
+                    asked.append(documents[text])
+                    hits.append(found)
+                    somebody.append(key[1] is not None)
+            places.append(row)
+        names = self._names(asked, hits, somebody)
+        answers = self._finish(
+            asked, [[*d.found, *named, *held] for d, named, held in zip(asked, names, hits, strict=True)]
+        )
+        return [answers[row] for row in places]
 
-    def _names(self, documents: Mapping[str, _Document], hits: Mapping[_Key, Sequence[Span]]) -> dict[_Key, list[Span]]:
+    def _names(
+        self, asked: Sequence[_Document], hits: Sequence[Sequence[Span]], somebody: Sequence[bool]
+    ) -> list[list[Span]]:
         """What the names model finds where rules, the roster and what is known leave a doubt."""
-        names: dict[_Key, list[Span]] = {key: [] for key in hits}
+        names: list[list[Span]] = [[] for _ in asked]
         if self._model is None:
             return names
-        asked = [key for key in hits if self._language(key[0]) == "zh" and key[0].strip()]
+        rows = [i for i, d in enumerate(asked) if self._language(d.text) == "zh" and d.text.strip()]
         covered: list[list[tuple[int, int]]] = []
-        for key in asked:
-            document = documents[key[0]]
+        for i in rows:
             # Findings have the offsets of the text as given: where folding moved them, all of it is asked about.
-            moved = document.folded.offsets is not None
-            certain = () if moved else (*document.found, *hits[key])
+            moved = asked[i].folded.offsets is not None
+            certain = () if moved else (*asked[i].found, *hits[i])
             covered.append([(s.start, s.end) for s in certain if s.score >= COVERED and s.source != DOTTED])
         # A text that comes with its patient's row, or from a hospital whose staff is known, is a note.
-        notes = [key[1] is not None or self._staffed or reads_like_note(documents[key[0]].folded.text) for key in asked]
-        answers = self._model.find_many([documents[key[0]].folded.text for key in asked], covered, notes)
-        for key, answer in zip(asked, answers, strict=True):
-            document = documents[key[0]]
-            found = [self._original(document, Span(*hit, self._model.name)) for hit in answer]
-            names[key] = _without_placeholders(document.text, found)
+        notes = [somebody[i] or self._staffed or reads_like_note(asked[i].folded.text) for i in rows]
+        answers = self._model.find_many([asked[i].folded.text for i in rows], covered, notes)
+        for i, answer in zip(rows, answers, strict=True):
+            found = [self._original(asked[i], Span(*hit, self._model.name)) for hit in answer]
+            names[i] = _without_placeholders(asked[i].text, found)
         return names
 
     def _documents(self, texts: Iterable[str]) -> dict[str, _Document]:
         """Run Presidio and the roster over the distinct texts."""
-        documents = {text: _Document(text) for text in dict.fromkeys(texts)}
+        documents = {document.text: document for document in _read(list(dict.fromkeys(texts)))}
         waiting: dict[str, list[_Document]] = {}
         for document in documents.values():
             if not document.folded.text.strip():
@@ -299,7 +315,7 @@ class Detector:
     def _search_loose(self, documents: Sequence[_Document], lang: str) -> None:
         """Search the second views of those texts that have one; what reaches over a dropped character is new."""
         views = [(document, view) for document in documents if (view := loosen(document.folded.text)) is not None]
-        twins = [_Document(view.text) for _, view in views]
+        twins = _read([view.text for _, view in views])
         for chunk in _chunks(twins):
             self._search(chunk, lang)
         for (document, view), twin in zip(views, twins, strict=True):
@@ -325,49 +341,66 @@ class Detector:
             found += own_needles(own).find(document.folded.text, document.compact)
         return _without_placeholders(document.text, [self._original(document, span) for span in found])
 
-    def _finish(self, document: _Document, found: list[Span]) -> Findings:
-        """Merge, after looking for every found name and number in the rest of the text."""
-        if not found:
-            return Findings([], [])
-        merged = merge(document.text, found, self._rules)
-        variants = _without_placeholders(document.text, self._variants(document, merged))
-        repeats = [*variants, *self.repeats(document.text, merged)]
-        listed = self._listed(document, merged)
-        repeats += [*listed, *self.repeats(document.text, listed)]
-        if repeats:
-            merged = merge(document.text, [*found, *repeats], self._rules)
+    def _finish(self, documents: Sequence[_Document], found: Sequence[Sequence[Span]]) -> list[Findings]:
+        """Merge, after looking for every found name and number in the rest of its text."""
+        merged: list[list[Span]] = []
+        for document, spans in zip(documents, found, strict=True):
+            text = document.text
+            strong = merge(text, spans, self._rules)
+            listed = self._listed(document, strong)
+            repeats = [
+                *_without_placeholders(text, self._variants(document, strong)),
+                *self.repeats(text, strong),
+                *listed,
+                *self.repeats(text, listed),
+            ]
+            merged.append(merge(text, [*spans, *repeats], self._rules) if repeats else strong)
+        waiting: Iterable[int] = range(len(documents))
         for _ in range(SECOND_LOOKS):
-            more = self._second_look(document.text, merged)
-            if not more:
-                break
-            merged = merge(document.text, [*merged, *more], self._rules)
-        return Findings(merged, in_doubt(document.text, found, merged, self._rules))
+            more = self._second_look([(i, documents[i].text, merged[i]) for i in waiting])
+            for i, spans in more.items():
+                merged[i] = merge(documents[i].text, [*merged[i], *spans], self._rules)
+            waiting = more
+        return [
+            Findings(strong, in_doubt(document.text, spans, strong, self._rules))
+            for document, spans, strong in zip(documents, found, merged, strict=True)
+        ]
 
     def _listed(self, document: _Document, merged: Sequence[Span]) -> list[Span]:
         """Names beside certain names in lists; only in texts in which folding moved nothing."""
-        if document.folded.offsets is not None or self._language(document.text) != "zh":
+        if not merged or document.folded.offsets is not None or self._language(document.text) != "zh":
             return []
         return _without_placeholders(document.text, neighbours(document.folded.text, merged))
 
-    def _second_look(self, text: str, spans: Sequence[Span]) -> list[Span]:
+    def _second_look(self, merged: Iterable[tuple[int, str, Sequence[Span]]]) -> dict[int, list[Span]]:
         """What is seen only once the findings are masked: an address of which a letter was stuck to another finding.
 
         Only texts in which a letter or digit touches a finding are looked at again.
+
+        Args:
+            merged: a number, a text, and what was found in it.
+
+        Returns:
+            By number what is new, where anything is.
         """
-        if not any(_touched(text, span) for span in spans):
-            return []
-        masked = list(text)
-        for span in spans:
-            masked[span.start : span.end] = MASK * (span.end - span.start)
-        document = _Document("".join(masked))
-        self._search([document], self._language(text))
-        found = _without_placeholders(document.text, document.found)
-        return [
-            more
-            for more in found
-            if more.score >= self._rules.threshold[more.entity]
-            and not any(span.start < more.end and more.start < span.end for span in spans)
-        ]
+        touched = [(i, text, spans) for i, text, spans in merged if _touched(text, spans)]
+        looks = _read([_masked(text, spans) for _, text, spans in touched])
+        waiting: dict[str, list[_Document]] = {}
+        for (_, text, _), document in zip(touched, looks, strict=True):
+            waiting.setdefault(self._language(text), []).append(document)
+        for lang, group in waiting.items():
+            for chunk in _chunks(group):
+                self._search(chunk, lang)
+        more: dict[int, list[Span]] = {}
+        for (i, _, spans), document in zip(touched, looks, strict=True):
+            new = [
+                span
+                for span in _without_placeholders(document.text, document.found)
+                if span.score >= self._rules.threshold[span.entity] and not _overlaps(span, spans)
+            ]
+            if new:
+                more[i] = new
+        return more
 
     def _language(self, text: str) -> str:
         return self.lang if self.lang != "auto" else language_of(text)
@@ -424,18 +457,33 @@ class Detector:
             for name in sorted(names)
             for hit in needles_of_name(name).find(document.folded.text, document.compact)
         ]
-        return [
-            hit._replace(score=self._rules.repeat_score)
-            for hit in found
-            if not any(span.start < hit.end and hit.start < span.end for span in spans)
-        ]
+        return [hit._replace(score=self._rules.repeat_score) for hit in found if not _overlaps(hit, spans)]
 
 
-def _touched(text: str, span: Span) -> bool:
+def _overlaps(span: Span, others: Sequence[Span]) -> bool:
+    start, end = span.start, span.end
+    for other in others:  # noqa: SIM110 - a generator in any() costs more than the comparisons
+        if other.start < end and start < other.end:
+            return True
+    return False
+
+
+def _touched(text: str, spans: Sequence[Span]) -> bool:
     """Whether a Latin letter or a digit touches a span."""
-    before = text[span.start - 1] if span.start else " "
-    after = text[span.end] if span.end < len(text) else " "
-    return any(c.isalnum() and not is_han(c) for c in (before, after))
+    size = len(text)
+    for start, end, *_ in spans:
+        if start and (c := text[start - 1]).isalnum() and not is_han(c):
+            return True
+        if end < size and (c := text[end]).isalnum() and not is_han(c):
+            return True
+    return False
+
+
+def _masked(text: str, spans: Sequence[Span]) -> str:
+    masked = list(text)
+    for span in spans:
+        masked[span.start : span.end] = MASK * (span.end - span.start)
+    return "".join(masked)
 
 
 def _chunks(documents: Sequence[_Document]) -> Iterator[list[_Document]]:

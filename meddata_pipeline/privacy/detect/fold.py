@@ -11,10 +11,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from importlib import resources
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 
@@ -118,6 +123,36 @@ def fold(text: str) -> Folded:
     return Folded("".join(text[i] for i in offsets).translate(_TABLE), offsets)
 
 
+@cache
+def _arrays() -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """The table as an array, and which characters need more than a look at it."""
+    table = np.arange(0x10000, dtype=np.uint32)
+    special = np.zeros(0x10001, np.bool_)
+    for code, form in _TABLE.items():
+        if code < len(table):
+            table[code] = ord(form)
+    special[0x10000] = True
+    special[[code for code in range(0x10000) if _INVISIBLE.match(chr(code))]] = True
+    return table, special
+
+
+def fold_many(texts: Sequence[str]) -> list[Folded]:
+    """``fold`` of many texts, in a fraction of the time."""
+    table, special = _arrays()
+    joined = "".join(texts)
+    codes = np.minimum(np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32), 0x10000)
+    odd = np.flatnonzero(special[codes])
+    simple = table.take(codes, mode="clip").tobytes().decode("utf-32-le", "surrogatepass")
+    folded: list[Folded] = []
+    end = 0
+    for text in texts:
+        start, end = end, end + len(text)
+        at = odd.searchsorted(start) if odd.size else 0
+        plain = at == odd.size or odd[at] >= end
+        folded.append(Folded(simple[start:end], None) if plain else fold(text))
+    return folded
+
+
 #: Dropped in the second view: a line break between digits (not where the next line begins with its own number), one
 #: inside an address of e-mail, blanks between single characters (身 份 证 号, 1 3 8 1 2 3).
 _BROKEN = re.compile(
@@ -171,31 +206,30 @@ class Compact:
         folded: the folded text.
     """
 
-    __slots__ = ("_folded", "_gaps", "text")
+    __slots__ = ("_kept", "_places", "text")
 
     def __init__(self, folded: str) -> None:
-        self.text = _lower(_LOOSE.sub("", folded))
-        self._folded = folded
-        self._gaps: tuple[list[int], list[int]] | None = None
+        codes = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), np.uint32)
+        self._kept = _kept().take(codes, mode="clip")
+        self._places: list[int] | None = None
+        compact = codes[self._kept]
+        same = len(compact) == len(codes)
+        self.text = _lower(folded if same else compact.tobytes().decode("utf-32-le", "surrogatepass"))
 
     def folded(self, start: int, end: int) -> tuple[int, int]:
         """The half-open range in the folded text for a non-empty range of the compact one."""
-        if len(self.text) == len(self._folded):
+        if len(self.text) == len(self._kept):
             return start, end
-        if self._gaps is None:
-            self._gaps = self._find_gaps()
-        places, dropped = self._gaps
-        last = end - 1
-        return start + dropped[bisect_right(places, start)], last + dropped[bisect_right(places, last)] + 1
+        if self._places is None:
+            self._places = np.flatnonzero(self._kept).tolist()
+        return self._places[start], self._places[end - 1] + 1
 
-    def _find_gaps(self) -> tuple[list[int], list[int]]:
-        """Where in the compact text something is missing, and how much in all is missing before the n-th such place."""
-        places: list[int] = []
-        dropped = [0]
-        for match in _LOOSE.finditer(self._folded):
-            places.append(match.start() - dropped[-1])
-            dropped.append(dropped[-1] + match.end() - match.start())
-        return places, dropped
+
+@cache
+def _kept() -> NDArray[np.bool_]:
+    """Which characters stay in compact texts, the last for all outside the basic plane."""
+    kept = [_LOOSE.match(chr(code)) is None for code in range(0x10000)]
+    return np.array([*kept, True])
 
 
 def _lower(text: str) -> str:
@@ -207,4 +241,6 @@ def _lower(text: str) -> str:
 @lru_cache(maxsize=100_000)
 def compact_value(value: str) -> str:
     """A known value in the form in which it is looked for in a compact text."""
-    return Compact(fold(value.strip()).text).text
+    if value.isascii() and value.isalnum():
+        return value.lower()
+    return _lower(_LOOSE.sub("", fold(value.strip()).text))

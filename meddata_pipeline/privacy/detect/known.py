@@ -12,8 +12,8 @@ label (尾号5678), dates (80.5.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect import variants
@@ -25,6 +25,8 @@ from meddata_pipeline.privacy.detect.words import words
 
 _SPLIT = re.compile(r"(?<=[省市区县镇乡村路街巷弄号栋幢座楼室户])|(?<=街道)|(?<=单元)|(?<=小区)|(?<=大道)")
 _DIGIT = re.compile("[0-9]")
+_NO_DIGITS = re.compile("[^0-9]")
+_DOTS = re.compile("[\u00b7•・]")
 _SEPARATORS = re.compile(r"[\u00b7.,、/&+\s^]+")
 #: Known: the parts of an address that name a place by themselves.
 _PLACE = re.compile(r"[路街巷弄村苑园里庄]$|大道$|胡同$|小区$|公寓$|新村$|家园$|花园$|花苑$")
@@ -36,15 +38,22 @@ _TAIL = re.compile(
     r"(?:尾号|尾数|末尾|[后末][4四5五6六](?:位|码)|最后[4四5五6六](?:位|码)|lastfour|last4)(?:数字|digits?)?(?:号码?)?[为是:(]*([0-9]{3,5}[0-9x])(?![0-9])"
 )
 _TAIL_WORDS = ("尾号", "尾数", "末尾", "结尾", "四位", "4位", "六位", "6位", "五位", "5位", "四码", "last")
+#: Each of them holds one of these.
+_TAIL_SIGNS = ("尾", "位", "码", "last")
 _MASKS = ("**", "××", "○○", "●●", "xxx")
 _TAIL_BEHIND = re.compile(r"([0-9]{3,5}[0-9x])(?<![0-9]{7})(?:结尾|为尾号)")
 _MASKED = re.compile(r"(?<![0-9*])([0-9]{0,14})([*×○●]{2,}|x{3,})([0-9]{0,8}x?)(?![0-9*])")
+#: Both begin with a digit, not with a look-behind: the engine then skips to the next one (several times faster).
 _DATE = re.compile(
-    r"(?<![0-9])(?<![0-9]\.)((?:19|20)?[0-9]{2}) ?[年./\-] ?(0?[1-9]|1[0-2]) ?[月./\-] ?"
+    r"[0-9](?<![0-9].)(?:(?<![0-9]\..)((?:(?<=1)9|(?<=2)0)[0-9]{2}|[0-9]) ?[年./\-] ?(0?[1-9]|1[0-2]) ?[月./\-] ?"
     r"(0?[1-9]|[12][0-9]|3[01])(?![0-9])日?"
-    r"|(?<![0-9])((?:19|20)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9])"
+    r"|((?:(?<=1)9|(?<=2)0)[0-9]{2})(0[1-9]|1[0-2])([0-2][0-9]|3[01])(?![0-9]))"
 )
-_DATE_TURNED = re.compile(r"(?<![0-9.])([0-3]?[0-9])[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])")
+#: Month and day behind a year, as ``_DATE`` takes them or more freely.
+_BEHIND_YEAR = re.compile(r" ?[年./\-] ?([0-9]{1,2}) ?[月./\-] ?([0-9]{1,2})")
+_DATE_TURNED = re.compile(
+    r"[0-9](?<![0-9.].)((?:(?<=[0-3])[0-9])?)[./\-]([0-3]?[0-9])[./\-]((?:19|20)[0-9]{2})(?![0-9])"
+)
 _HAN_DIGITS = "〇一二三四五六七八九"
 
 
@@ -105,7 +114,7 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
     short = len(plain) == 2
     whole = (variants.STAFF_NAME if staff else variants.NAME) if short else ANYWHERE
     yield Needle(plain, "PERSON", source, len(plain), whole)
-    pieces = [piece for piece in re.split("[\u00b7•・]", name.strip()) if len(piece) >= 2]
+    pieces = _pieces(name)
     if len(pieces) > 1:
         # 阿依古丽·买买提: no surname, no pinyin that anybody would write.
         for piece in pieces:
@@ -129,9 +138,10 @@ def _han_needles(name: str, plain: str, source: str, staff: bool) -> Iterator[Ne
         for form, when in variants.latin_forms(plain):
             if when in (variants.PINYIN, ALONE) and len(form) >= 5:
                 yield Needle(form, "PERSON", source, len(form), variants.STAFF_PINYIN)
-    else:
-        # The spellings in Latin letters are worked out when the surname's is in a text: in most it is not.
-        yield Needle(plain, "PERSON", source, len(plain), variants.LATIN)
+
+
+def _pieces(name: str) -> list[str]:
+    return [piece for piece in _DOTS.split(name.strip()) if len(piece) >= 2]
 
 
 def _number_needles(value: str, entity: str, source: str, least: int) -> Iterator[Needle]:
@@ -158,7 +168,7 @@ def _resident_needles(value: str, source: str) -> Iterator[Needle]:
 
 
 def _phone_digits(value: str) -> str:
-    digits = re.sub(r"[^0-9]", "", compact_value(value))
+    digits = _NO_DIGITS.sub("", compact_value(value))
     if digits.startswith("0086"):
         return digits[4:]
     return digits[2:] if digits.startswith("86") and len(digits) == 13 else digits
@@ -292,10 +302,15 @@ def birth_of(resident_id: str) -> Birth | None:
 def _birth_needles(birth: Birth) -> Iterator[Needle]:
     """The date in Chinese numerals; what is written in digits is compared (``_dates``)."""
     year = "".join(_HAN_DIGITS[int(c)] for c in str(birth.year))
-    rest = f"年{_han_number(birth.month)}月{_han_number(birth.day)}日"
+    rest = f"年{_han_number(birth.month)}{_han_day(birth.day)}"
     for spelled in sorted({year, year.replace("〇", "零"), year.replace("〇", "○")}):
         value = spelled + rest
         yield Needle(value, "DATE_TIME", "known/birth-date", len(value))
+
+
+@cache
+def _han_day(day: int) -> str:
+    return f"月{_han_number(day)}日"
 
 
 def _han_number(number: int) -> str:
@@ -320,49 +335,64 @@ class _Latin(NamedTuple):
                 yield from _occurrences(Needle(form, "PERSON", self.source, len(form), when), folded, compact, text)
 
 
-class _Birth(NamedTuple):
-    """A date of birth with what a text must hold for it to be worth a look."""
+class Group:
+    """The spellings of one value, made when a text holds a part of it: most texts hold nothing of most values.
 
-    birth: Birth
-    years: tuple[str, ...]
+    Args:
+        parts: every spelling holds one of these.
+        make: makes the spellings.
+        latin: the name and its source, where the value is a name that is looked for in Latin letters too.
+    """
+
+    __slots__ = ("_latin", "_make", "_needles", "_parts")
+
+    def __init__(
+        self, parts: tuple[str, ...], make: Callable[[], Iterable[Needle]], latin: tuple[str, str] | None = None
+    ) -> None:
+        self._parts = parts
+        self._make = make
+        self._latin = latin
+        self._needles: tuple[Needle, ...] | None = None
+
+    def needles(self, text: str) -> tuple[Needle, ...]:
+        """The spellings of which a compact text may hold one."""
+        if self._needles is None:
+            if not _holds_any(text, self._parts):
+                return ()
+            self._needles = tuple(needle for needle in self._make() if needle.value not in _unsafe_words())
+        return self._needles
+
+    def latin(self) -> Iterator[_Latin]:
+        """The name that is looked for in Latin letters, if the value is one."""
+        if self._latin is not None:
+            name, source = self._latin
+            yield _Latin(name, source, variants.surname_spellings(variants.parts_of(name).surname))
 
 
 class Needles:
     """All that is looked for in the texts of one patient.
 
     Args:
-        needles: values with their variants.
-        addresses: addresses in steps.
+        groups: names, numbers and the like; of what is spelt alike the first counts.
+        addresses: addresses as they are given.
         numbers: numbers of which parts count too.
         births: dates of birth.
     """
 
-    __slots__ = ("_addresses", "_anchors", "_births", "_latin", "_needles", "_numbers")
+    __slots__ = ("_addresses", "_births", "_groups", "_latin", "_numbers")
 
     def __init__(
         self,
-        needles: Iterable[Needle],
-        addresses: Iterable[tuple[str, ...]] = (),
+        groups: Iterable[Group] = (),
+        addresses: Iterable[str] = (),
         numbers: Iterable[Number] = (),
         births: Iterable[Birth] = (),
     ) -> None:
-        unique: dict[tuple[str, bool], Needle] = {}
-        latin: dict[str, _Latin] = {}
-        for needle in needles:
-            if needle.when == variants.LATIN:
-                surname = variants.parts_of(needle.value).surname
-                latin.setdefault(needle.value, _Latin(needle.value, needle.source, variants.surname_spellings(surname)))
-            elif needle.value not in _unsafe_words():
-                # A surname may be a needle beside a name that is spelt the same.
-                unique.setdefault((needle.value, needle.when == variants.SURNAME), needle)
-        self._needles = tuple(unique.values())
-        self._latin = tuple(latin.values())
-        self._addresses = tuple(steps for steps in addresses if steps)
-        self._anchors = tuple(dict.fromkeys(anchor for steps in self._addresses for anchor in _anchors(steps)))
+        self._groups = tuple(groups)
+        self._latin: tuple[_Latin, ...] | None = None
+        self._addresses = tuple((compact_value(address), address) for address in addresses)
         self._numbers = tuple(numbers)
-        self._births = tuple(
-            _Birth(b, (str(b.year), *(f"{b.year % 100:02d}{mark}" for mark in "年./- "))) for b in dict.fromkeys(births)
-        )
+        self._births = tuple(dict.fromkeys(births))
 
     def find(self, folded: str, compact: Compact) -> Iterator[Span]:
         """Occurrences.
@@ -375,27 +405,67 @@ class Needles:
             Spans with offsets of the folded text.
         """
         text = compact.text
-        for needle in self._needles:
-            if needle.value in text:
-                yield from _occurrences(needle, folded, compact)
-        if self._latin and variants.holds_latin(text):
-            for name in self._latin:
+        for needle in self._held(text):
+            yield from _occurrences(needle, folded, compact)
+        if variants.holds_latin(text):
+            for name in self._names():
                 yield from name.find(folded, compact)
-        for steps in self._addresses:
-            for value in _address_runs(steps, text):
+        addresses = [_address(address) for plain, address in self._addresses if _touches(plain, text)]
+        for address in addresses:
+            for value in _address_runs(address.steps, text):
                 needle = Needle(value, "LOCATION", "known/address", len(value), ALONE if value.isascii() else ANYWHERE)
                 yield from _occurrences(needle, folded, compact)
-        for anchor in self._anchors:
+        for anchor in dict.fromkeys(anchor for address in addresses for anchor in address.anchors):
             if anchor in text:
                 yield from _from_anchor(anchor, compact)
         if self._numbers:
             yield from _parts_of_numbers(self._numbers, compact)
-        for birth, years in self._births:
-            if _holds_any(folded, years):
+        for birth in self._births:
+            if _dated(birth, folded):
                 yield from _dates(birth, folded)
 
+    def _held(self, text: str) -> Iterable[Needle]:
+        """The needles whose value a text holds, each value once."""
+        held: dict[tuple[str, bool], Needle] = {}
+        for group in self._groups:
+            for needle in group.needles(text):
+                if needle.value in text:
+                    # A surname may be a needle beside a name that is spelt the same.
+                    held.setdefault((needle.value, needle.when == variants.SURNAME), needle)
+        return held.values()
 
-NOTHING = Needles(())
+    def _names(self) -> tuple[_Latin, ...]:
+        if self._latin is None:
+            latin: dict[str, _Latin] = {}
+            for group in self._groups:
+                for name in group.latin():
+                    latin.setdefault(name.name, name)
+            self._latin = tuple(latin.values())
+        return self._latin
+
+
+class _Address(NamedTuple):
+    """An address in its steps, and its anchors."""
+
+    steps: tuple[str, ...]
+    anchors: tuple[str, ...]
+
+
+@lru_cache(maxsize=20_000)
+def _address(address: str) -> _Address:
+    steps = address_steps(address)
+    return _Address(steps, tuple(_anchors(steps)))
+
+
+def _touches(address: str, text: str) -> bool:
+    """Whether a text may hold a part of an address that counts: three characters in a row, so one pair of these."""
+    for i in range(0, len(address) - 1, 2):  # noqa: SIM110 - a generator in any() costs more than the search
+        if address[i : i + 2] in text:
+            return True
+    return False
+
+
+NOTHING = Needles()
 
 
 def _holds_any(text: str, values: Sequence[str]) -> bool:
@@ -430,20 +500,23 @@ def _hit(needle: Needle, at: int, folded: str, compact: Compact) -> Span | None:
         if against and not (
             variants.announced(text, at)
             or variants.titled(text, end)
-            or variants.acting(text, at, end, _sides(folded, compact, at, end))
+            or variants.acting(text, at, end, partial(_sides, folded, compact, at, end))
         ):
             return None
     elif when in (variants.SURNAME, variants.STAFF_SURNAME):
         staff = when == variants.STAFF_SURNAME
-        found = variants.surname_hit(text, at, end, needle.last, _sides(folded, compact, at, end), staff=staff)
+        if not variants.surname_marked(text, at, end, staff=staff):
+            return None
+        sides = partial(_sides, folded, compact, at, end)
+        found = variants.surname_hit(text, at, end, needle.last, sides, staff=staff)
         if found is None:
             return None
         stop = found
     elif when == variants.GIVEN:
-        if not variants.given_hit(text, at, end, _sides(folded, compact, at, end)):
+        if not variants.given_hit(text, at, end, partial(_sides, folded, compact, at, end)):
             return None
     elif when == variants.PET:
-        if not variants.pet_hit(text, at, end, _sides(folded, compact, at, end)):
+        if not variants.pet_hit(text, at, end, partial(_sides, folded, compact, at, end)):
             return None
     elif when == variants.STAFF_GIVEN:
         if not variants.titled(text, end) or needle.value in grammar().not_titled:
@@ -497,7 +570,7 @@ def _touching(compact: Compact, end: int) -> tuple[int, int]:
 def _parts_of_numbers(numbers: Sequence[Number], compact: Compact) -> Iterator[Span]:
     """Last digits behind a label, and numbers with a masked middle, that fit a known number."""
     text = compact.text
-    if _holds_any(text, _TAIL_WORDS):
+    if _holds_any(text, _TAIL_SIGNS) and _holds_any(text, _TAIL_WORDS):
         for pattern in (_TAIL, _TAIL_BEHIND):
             for match in pattern.finditer(text):
                 for number in numbers:
@@ -516,61 +589,102 @@ def _parts_of_numbers(numbers: Sequence[Number], compact: Compact) -> Iterator[S
                 break
 
 
+def _dated(birth: Birth, folded: str) -> bool:
+    """Whether a text may hold a date of birth in digits: soon answered, because few texts do."""
+    year, month, day = birth
+    short = f"{year % 100:02d}"
+    at = folded.find(short)
+    while at >= 0:
+        match = _BEHIND_YEAR.match(folded, at + 2)
+        if match is not None and (int(match.group(1)), int(match.group(2))) == (month, day):
+            return True
+        at = folded.find(short, at + 1)
+    return f"{year}{month:02d}{day:02d}" in folded or _holds_any(folded, (f"/{year}", f".{year}", f"-{year}"))
+
+
 def _dates(birth: Birth, folded: str) -> Iterator[Span]:
     """Dates in digits that are a date of birth: 1980-05-01, 80.5.1, 1980年5月1日, 19800501, 01/05/1980."""
     for match in _DATE.finditer(folded):
-        year, month, day = (int(part) for part in match.groups() if part is not None)
-        short = len(match.group(1) or "....") == 2
+        behind, *rest = (part for part in match.groups() if part is not None)
+        year, month, day = (int(part) for part in (match.group()[0] + behind, *rest))
+        short = len(behind) == 1
         if (year, month, day) == (birth.year % 100 if short else birth.year, birth.month, birth.day):
             yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
     for match in _DATE_TURNED.finditer(folded):
-        first, second, year = (int(part) for part in match.groups())
+        behind, *rest = match.groups()
+        first, second, year = (int(part) for part in (match.group()[0] + behind, *rest))
         if birth.year == year and {first, second} == {birth.month, birth.day}:
             yield Span(*match.span(), "DATE_TIME", 1.0, "known/birth-date")
 
 
 def needles_of(known: Known) -> Needles:
     """What is looked for of one patient."""
-    found: list[Needle] = []
+    groups: list[Group] = []
     numbers: list[Number] = []
     births: list[Birth] = []
-    for name in known.names:
-        found.extend(name_needles(name, "known/patient"))
+    groups.extend(_name_group(name, "known/patient") for name in known.names)
     for value in known.resident_ids:
-        found.extend(_resident_needles(value, "known/resident-id"))
+        groups.append(_resident_group(value, "known/resident-id"))
         numbers.append(Number(compact_value(value), "CN_RESIDENT_ID", "known/resident-id"))
         birth = birth_of(value)
         if birth is not None:
             births.append(birth)
     for value in known.mobiles:
-        found.extend(_phone_needles(value, "known/phone"))
+        groups.append(_phone_group(value, "known/phone"))
         numbers.append(Number(_phone_digits(value), "PHONE_NUMBER", "known/phone"))
-    for value in known.record_nos:
-        found.extend(_number_needles(value, "MEDICAL_ID", "known/record-number", 4))
+    groups.extend(_number_group(value, "known/record-number") for value in known.record_nos)
     for i, (name, mobile) in enumerate(known.contacts, start=1):
         if name:
-            found.extend(name_needles(name, f"known/contact-{i}"))
+            groups.append(_name_group(name, f"known/contact-{i}"))
         if mobile:
-            found.extend(_phone_needles(mobile, f"known/contact-{i}-phone"))
+            groups.append(_phone_group(mobile, f"known/contact-{i}-phone"))
             numbers.append(Number(_phone_digits(mobile), "PHONE_NUMBER", f"known/contact-{i}-phone"))
     for value in known.other:
-        found.extend(_other_needles(value, "known/other"))
+        groups.append(Group((compact_value(value),), partial(_other_needles, value, "known/other")))
         numbers.append(Number(compact_value(value), "OTHER_ID", "known/other"))
-    for birth in births:
-        found.extend(_birth_needles(birth))
+    groups.extend(Group((_han_day(birth.day),), partial(_birth_needles, birth)) for birth in births)
     long_enough = (number for number in numbers if len(number.digits) >= 7)
-    return Needles(found, map(address_steps, known.addresses), long_enough, births)
+    return Needles(groups, known.addresses, long_enough, births)
 
 
 @lru_cache(maxsize=20_000)
 def needles_of_name(name: str) -> Needles:
     """What is looked for in the rest of a text in which a full name was found: the name and its variants."""
-    return Needles(name_needles(name, "repeat"))
+    return Needles([_name_group(name, "repeat")])
 
 
 def own_needles(numbers: Iterable[str]) -> Needles:
     """What is looked for of the numbers that a text's own record carries."""
-    return Needles(n for number in numbers for n in _number_needles(number, "MEDICAL_ID", "known/own-number", 4))
+    return Needles(_number_group(number, "known/own-number") for number in numbers)
+
+
+def _name_group(name: str, source: str) -> Group:
+    plain = compact_value(name)
+    make = partial(name_needles, name, source)
+    if not _han_name(plain):
+        return Group(("",), make)
+    # Whole, surname and given name; of a name in pieces any piece.
+    parts = ("",) if _DOTS.search(name) else (plain[0], plain[-1])
+    # The spellings in Latin letters are worked out when the surname's is in a text: in most it is not.
+    latin = 2 <= len(plain) <= 4 and len(_pieces(name)) < 2
+    return Group(parts, make, (plain, source) if latin else None)
+
+
+def _number_group(value: str, source: str) -> Group:
+    # All spellings end alike.
+    return Group((compact_value(value)[-3:],), partial(_number_needles, value, "MEDICAL_ID", source, 4))
+
+
+def _resident_group(value: str, source: str) -> Group:
+    plain = compact_value(value)
+    # The old form ends before the check digit.
+    end = plain[13:17] if len(plain) == 18 else plain[-3:]
+    return Group((end,), partial(_resident_needles, value, source))
+
+
+def _phone_group(value: str, source: str) -> Group:
+    # However the digits are grouped, the last three stay together.
+    return Group((_phone_digits(value)[-3:],), partial(_phone_needles, value, source))
 
 
 class Roster:

@@ -18,6 +18,8 @@ CERTAIN = 0.8
 SOURCE = "name-in-list"
 _SCORE = 0.78
 _LONGEST = 4
+#: Words before the first name of a list; hardly anybody is called so.
+_LEADING = frozenset("经由与和及随请嘱")
 _BEFORE = re.compile(r"([\u3400-\u9fff]{2,8})(?:、|/|  ?|和|及|与)\Z")
 _BEHIND = re.compile(r"(?:\([^()\n]{1,8}\))?(?:、|/|  ?)([\u3400-\u9fff]{2,8})")
 _JOINED = re.compile(r"(?:和|及|与)([\u3400-\u9fff]{2,8})")
@@ -68,13 +70,24 @@ def _back(text: str, start: int) -> Iterator[tuple[int, int]]:
     """The names that lead up to a place."""
     while (match := _BEFORE.search(text, max(0, start - 12), start)) is not None:
         stop = match.end(1)
-        first = next(
-            (i for i in range(max(match.start(1), stop - _LONGEST), stop - 1) if _name_end(text, i, stop) == stop), None
-        )
-        if first is None or (first > 0 and is_han(text[first - 1])) or not _parted(text, stop, start, stop):
+        first = _name_start(text, max(match.start(1), stop - _LONGEST), stop)
+        if first is None or not _parted(text, stop, start, stop):
             return
         yield first, stop
         start = first
+
+
+def _name_start(text: str, least: int, stop: int) -> int | None:
+    """Where the name begins that ends at a place of a list: behind what is no ideograph, or a word that leads to it."""
+    for first in range(least, stop - 1):
+        before = text[first - 1] if first else " "
+        if (
+            (before in _LEADING or not is_han(before))
+            and text[first] not in _LEADING
+            and _name_end(text, first, stop) == stop
+        ):
+            return first
+    return None
 
 
 def _parted(text: str, start: int, end: int, stop: int) -> bool:
@@ -89,6 +102,8 @@ def _name_end(text: str, start: int, stop: int) -> int | None:
     surname = names.surname_length(text, start)
     if not surname or text[start : start + 2] in names.kin_words:
         return None
+    if text[stop : stop + 1].isdigit():
+        return None  # 丁香6g
     run = stop - start
     if run > surname and run - surname <= 2 and (stop >= len(text) or not is_han(text[stop])):
         # Between separators: the whole run is the name, or none of it.
@@ -97,7 +112,8 @@ def _name_end(text: str, start: int, stop: int) -> int | None:
             not any(c in names.not_given for c in text[start + surname : stop])
             and text[start + surname : start + surname + 2] not in names.titles
         )
-        return stop if fits and _may_be(word) and not within_clinical(text, start, stop) else None
+        ordinary = word not in word_set("ordinary_names") and within_clinical(text, start, stop)
+        return stop if fits and not ordinary and _may_be(word) else None
     found = names.name_at(text, start)
     if found is None or not found.certain or found.end > stop or not _may_be(text[start : found.end]):
         return None

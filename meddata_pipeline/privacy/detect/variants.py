@@ -17,6 +17,7 @@ Ordinary words. A short name can be a part of words: 周敏 in 牙周敏感, 高
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -43,6 +44,8 @@ COURTESY = (
     "大姐",
     "大哥",
 )
+#: Last characters of kin words that stand behind a name: 王姐, 玉芬婶.
+_KIN = "姐哥叔婶嫂姨伯"
 #: Where a hit counts.
 ANYWHERE = "anywhere"
 #: No Latin letter or digit touches it.
@@ -63,8 +66,6 @@ GIVEN = "given"
 PET = "pet"
 #: A staff member's given name before a title.
 STAFF_GIVEN = "staff-given"
-#: A name that is looked for in Latin letters.
-LATIN = "latin"
 #: Pinyin.
 PINYIN = "pinyin"
 #: A staff member's pinyin: with a capital.
@@ -87,6 +88,8 @@ _TIMES = frozenset(["明天", "昨天", "今天", "今年", "去年", "前年", 
 _DOES = frozenset("说讲让叫喊想躺扶笑哭闹问答听称诉回")
 #: Characters of transliterations that begin frequent words too.
 _FREQUENT = frozenset("来和在同")
+#: What a mask begins with.
+_MASKS = frozenset("某*×○□x")
 _LABEL = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}\Z")
 _LABELLED = re.compile(alternation(words("initials_labels")) + r"[:为是(\[]{0,2}[a-z]\.?[a-z](?:\.?[a-z])?(?![a-z])")
 _LATIN = re.compile("[a-z][a-z.\u00e0-\u01dc]")
@@ -109,7 +112,7 @@ def parts_of(plain: str) -> Name:
 
 @cache
 def _title() -> re.Pattern[str]:
-    kin = "[姐哥叔婶嫂姨伯](?![姐哥叔婶嫂姨伯夫们])"
+    kin = f"[{_KIN}](?![{_KIN}夫们])"
     return re.compile(alternation([*words("titles"), *COURTESY]) + "|" + kin)
 
 
@@ -179,6 +182,7 @@ def _umlauts(spelling: str) -> tuple[str, ...]:
     return (spelling, spelling.replace("v", "u"), spelling.replace("v", "yu"))
 
 
+@lru_cache(maxsize=16)
 def without_tones(text: str) -> str:
     """A text with the letters of pinyin bare, ü as v; the length stays."""
     return text.translate(_TONES) if _TONED.search(text) else text
@@ -229,10 +233,30 @@ def titled(text: str, end: int) -> bool:
     return _title().match(text, end) is not None
 
 
-def acting(text: str, start: int, end: int, sides: Sides) -> bool:
+def acting(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether what stands at a place does what only people do (温馨持不同意见), at the start of a clause."""
-    opens = start == 0 or not sides.before or not is_han(text[start - 1]) or text[start - 1] in "科室与经由"
+    opens = start == 0 or not sides().before or not is_han(text[start - 1]) or text[start - 1] in "科室与经由"
     return opens and _act().match(text, end) is not None
+
+
+@cache
+def _title_begins() -> frozenset[str]:
+    return frozenset(word[0] for word in (*words("titles"), *COURTESY)) | frozenset(_KIN)
+
+
+def surname_marked(text: str, start: int, end: int, *, staff: bool) -> bool:
+    """Whether anything that could make a surname a name touches it; asked first, because mostly nothing does.
+
+    Args:
+        text: the compact text.
+        start: where the surname begins.
+        end: one behind it.
+        staff: whether only a title counts.
+    """
+    following = text[end : end + 1]
+    if following in _title_begins():
+        return True
+    return not staff and (following in _MASKS or (start > 0 and text[start - 1] in "老小"))
 
 
 class Sides(NamedTuple):
@@ -242,7 +266,7 @@ class Sides(NamedTuple):
     behind: bool
 
 
-def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, staff: bool) -> int | None:
+def surname_hit(text: str, start: int, end: int, last: str, sides: Callable[[], Sides], *, staff: bool) -> int | None:
     """Where the name ends that a surname begins, or None where it is no name.
 
     Args:
@@ -250,12 +274,12 @@ def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, sta
         start: where the surname begins.
         end: one behind it.
         last: the last character of the whole name: 张*明 is 张伟明.
-        sides: what touches it.
+        sides: tells what touches it.
         staff: whether only a title counts.
     """
     names = grammar()
     surname = text[start:end]
-    if end - start == 1 and sides.before and start and is_han(text[start - 1]):
+    if end - start == 1 and start and is_han(text[start - 1]) and sides().before:
         # 于主任 in 患者于主任查房时: a function word. 血压高护士: a word that ends in a surname.
         leads = words("leads") if surname in _PREPOSITIONS else _roles()
         weak = surname in names.weak and not text.endswith(leads, max(0, start - 8), start)
@@ -272,7 +296,7 @@ def surname_hit(text: str, start: int, end: int, last: str, sides: Sides, *, sta
     return None
 
 
-def _nickname(text: str, start: int, end: int, sides: Sides) -> bool:
+def _nickname(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether 小张 or 老张 is somebody: between the borders of clauses, and no word."""
     if text[start - 1 : end] in word_set("not_nicknames") or text[start : end + 1] in grammar().not_names:
         return False
@@ -283,51 +307,54 @@ def _nickname(text: str, start: int, end: int, sides: Sides) -> bool:
         or text[before - 1] in _DEALING
         or text.endswith(_roles(), max(0, before - 8), before)
     )
-    return opens and (not sides.behind or grammar().ends(text, end))
+    return opens and (grammar().ends(text, end) or not sides().behind)
 
 
-def given_hit(text: str, start: int, end: int, sides: Sides) -> bool:
+def given_hit(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether a given name stands alone as a name.
 
     Args:
         text: the compact text.
         start: where it begins.
         end: one behind its last character.
-        sides: what touches it.
+        sides: tells what touches it.
     """
     given = text[start:end]
     following = text[end : end + 1]
+    if text.startswith(words("eponyms"), start):
+        return False  # 阿尔茨海默
     everyday = given in word_set("ordinary_given") or given in word_set("begins_with_given")
     goes_on = grammar().ends(text, end) or following in _GOES_ON
     if given not in lexicon().words and not everyday:
-        bordered = _opened(text, start, sides) and (goes_on or not sides.behind)
+        bordered = _opened(text, start, sides) and (goes_on or not sides().behind)
         return bordered or not _reached_over(text, start, end, sides)
+    if following.isdigit() and sides().behind:
+        return False  # 菊花10g
     if titled(text, end):
-        return not (sides.before and text[start - 1 : start + 1] in lexicon().words)
+        return not (sides().before and text[start - 1 : start + 1] in lexicon().words)
     if not _opened(text, start, sides):
         return False
     if bool(_act().match(text, end)) or (bool(following) and following in _DOES) or text[end : end + 2] in _TIMES:
         return True
     if everyday:
-        return goes_on and sides.before and sides.behind and text[start - 1] in _DEALING and is_han(following)
-    return not sides.behind or goes_on
+        return goes_on and sides().before and sides().behind and text[start - 1] in _DEALING and is_han(following)
+    return not sides().behind or goes_on
 
 
-def pet_hit(text: str, start: int, end: int, sides: Sides) -> bool:
+def pet_hit(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether 阿强 or 丽丽 is somebody: no ordinary word, and none reaches over its borders."""
     if text.startswith(words("eponyms"), start):
         return False
-    if text[start] == "阿" and sides.behind and text[end] in characters("foreign_names") - _FREQUENT:
+    if text[start] == "阿" and sides().behind and text[end] in characters("foreign_names") - _FREQUENT:
         return False  # 阿托伐他汀, 阿尔茨海默
     return text[start:end] not in lexicon().words and not _reached_over(text, start, end, sides)
 
 
-def _opened(text: str, start: int, sides: Sides) -> bool:
+def _opened(text: str, start: int, sides: Callable[[], Sides]) -> bool:
     """Whether a clause, a role, or a word of dealing with people stands before a place."""
     before = text[start - 1] if start else ""
     return (
         not before
-        or not sides.before
         or before in _HIDDEN
         or not (before.isalnum() or is_han(before))
         or before in _DEALING
@@ -335,12 +362,12 @@ def _opened(text: str, start: int, sides: Sides) -> bool:
     )
 
 
-def _reached_over(text: str, start: int, end: int, sides: Sides) -> bool:
+def _reached_over(text: str, start: int, end: int, sides: Callable[[], Sides]) -> bool:
     """Whether an ordinary word begins before a range and ends in it, or begins in it and ends behind it."""
     known = lexicon().words
-    if sides.before and (text[start - 1 : start + 1] in known or text[max(0, start - 2) : start + 1] in known):
+    if sides().before and (text[start - 1 : start + 1] in known or text[max(0, start - 2) : start + 1] in known):
         return True
-    return sides.behind and any(text[end - 1 : end + size] in known for size in (1, 2))
+    return sides().behind and any(text[end - 1 : end + size] in known for size in (1, 2))
 
 
 def pinyin_hit(surface: str, *, staff: bool) -> bool:
@@ -368,7 +395,10 @@ def holds_latin(text: str) -> bool:
 @lru_cache(maxsize=16)
 def holds_initials(text: str) -> bool:
     """Whether a compact text holds two or three letters behind a label that announces initials."""
-    return _LABELLED.search(text) is not None
+    for label in words("initials_labels"):
+        if label in text:
+            return _LABELLED.search(text) is not None
+    return False
 
 
 def initials_hit(text: str, start: int, surface: str) -> bool:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from itertools import groupby
+from operator import itemgetter
 
 import yaml
 
@@ -50,5 +52,19 @@ def word_set(name: str) -> frozenset[str]:
 
 
 def alternation(items: Iterable[str]) -> str:
-    """A pattern for any of the words, longest first; it begins with a definite set of characters."""
-    return "(?:" + "|".join(re.escape(word) for word in sorted(set(items), key=lambda w: (-len(w), w))) + ")"
+    """A pattern for any of the words, longest first; it begins with a definite set of characters.
+
+    Words that begin alike share their beginning (主治(?:医师|医生)): the engine tries the branches one after the other.
+    Of the words that a text holds at a place each begins with the shorter ones, so the order stays: longest first.
+    """
+    return _tree(sorted(set(items)))
+
+
+def _tree(words: list[str]) -> str:
+    """A pattern for sorted, distinct words; one that is empty comes first and is tried last."""
+    branches = [
+        re.escape(first) + (_tree([word[1:] for word in group]) if group != [first] else "")
+        for first, group in ((first, list(same)) for first, same in groupby(filter(None, words), itemgetter(0)))
+    ]
+    together = branches[0] if len(branches) == 1 and words[0] else "(?:" + "|".join(branches) + ")"
+    return together if words[0] else f"{together}?"

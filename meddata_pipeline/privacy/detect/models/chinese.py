@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
-from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, clinical, kind, probability
+from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, chances, clinical, kind
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
@@ -41,11 +41,17 @@ REVIEW, COUNTS = 0.35, 0.5
 
 
 class _Finding(NamedTuple):
-    """A name of a clause, its probability, and whether the taggers' votes suffice by themselves."""
+    """A name of a clause.
+
+    Attributes:
+        hit: the name.
+        voted: whether the taggers' votes suffice by themselves.
+        exact: how likely it is exactly a name.
+    """
 
     hit: Hit
     voted: bool
-    chance: float
+    exact: float
 
 
 class ChineseModel:
@@ -89,8 +95,8 @@ class ChineseModel:
         least = recipes()["least"]
         for i, at, clause in asked:
             note = notes is not None and notes[i]
-            for hit, voted, chance in self._answers[clause]:
-                if voted or note or chance >= least["any_text"]:
+            for hit, voted, exact in self._answers[clause]:
+                if voted or note or exact >= least["any_text"]:
                     answers[i].append(hit._replace(start=hit.start + at, end=hit.end + at))
         for clause in list(self._answers)[: max(0, len(self._answers) - _KEPT)]:
             del self._answers[clause]
@@ -120,7 +126,7 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
             # A surname before a title is found by its rule (recognizers/name_title.py).
             doubtful = False
         elif len(word) > 1:
-            doubtful = named and not _ordinary(clause, at, end) and not clinical(clause, at, end)
+            doubtful = named and not _unlike(clause, at, end) and not clinical(clause, at, end)
         else:
             # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
             doubtful = (
@@ -135,14 +141,20 @@ def _doubts(clause: str) -> Iterator[tuple[int, int]]:
         at = end
     least = recipes()["doubt"]
     for start, end, chance in shape().likely(clause):
-        if chance >= least and not _ordinary(clause, start, end) and not clinical(clause, start, end):
+        if chance >= least and not _unlike(clause, start, end) and not clinical(clause, start, end):
             yield start, end
 
 
 def _ordinary(text: str, start: int, end: int) -> bool:
     """Whether what looks like a name begins or ends as no name does."""
+    return text[start : start + 2] in grammar().not_names or _unlike(text, start, end)
+
+
+def _unlike(text: str, start: int, end: int) -> bool:
+    """Whether what looks like a name holds a character that given names do not."""
     names = grammar()
-    return text[start : start + 2] in names.not_names or any(c in names.not_given for c in text[start:end])
+    given = start + max(1, names.surname_length(text, start))
+    return any(c in names.not_given for c in text[given:end])
 
 
 def clauses(text: str) -> Iterator[tuple[int, str]]:
@@ -164,11 +176,11 @@ def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
     for clause, votes in zip(asked, votes_of(asked), strict=True):
         ranked: list[tuple[float, _Finding]] = []
         for place, features in candidates(clause, votes):
-            chance = probability(features)
+            exact, there = chances(features)
             score = _score(clause, place, votes)
-            if score or chance >= rule["least"]["withheld"]:
-                hit = Hit(*place, "PERSON", score or _confidence(chance))
-                ranked.append((chance + (rule["voted"] if score else 0.0), _Finding(hit, bool(score), chance)))
+            if score or there >= rule["least"]["withheld"]:
+                hit = Hit(*place, "PERSON", score or _confidence(there))
+                ranked.append((exact + (rule["voted"] if score else 0.0), _Finding(hit, bool(score), exact)))
         found: list[_Finding] = []
         for _, finding in sorted(ranked, key=lambda item: -item[0]):
             hit = finding.hit
@@ -178,7 +190,7 @@ def _judged(asked: Sequence[str]) -> Iterator[tuple[_Finding, ...]]:
 
 
 def _confidence(chance: float) -> float:
-    """A probability as a score: what counts in a note reaches the threshold of names, other findings the review list."""
+    """A probability as a score: what counts in a note reaches the threshold of names, the rest the review list."""
     least = recipes()["least"]
     score = np.interp(chance, [0.0, least["withheld"], least["note"], 1.0], [0.0, REVIEW, COUNTS, 1.0])
     return round(float(score), 2)

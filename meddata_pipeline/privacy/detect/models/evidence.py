@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.models.lexicon import (
     clinical_list,
-    cuts_drug,
+    cuts_word,
     is_drug,
     is_shortened_drug,
     lexicon,
@@ -27,7 +27,7 @@ from meddata_pipeline.privacy.detect.models.lexicon import (
 from meddata_pipeline.privacy.detect.models.packages import recipes
 from meddata_pipeline.privacy.detect.models.shape import shape
 from meddata_pipeline.privacy.detect.names import grammar, is_han
-from meddata_pipeline.privacy.detect.words import alternation, characters, words
+from meddata_pipeline.privacy.detect.words import alternation, characters, word_set, words
 
 Range = tuple[int, int]
 #: What makes a name that of a disease, sign or scale: 库欣综合征, 格林-巴利综合征, 墨菲征.
@@ -39,6 +39,9 @@ _FOREIGN_EPONYM = re.compile(
     "(?:动脉炎|甲状腺炎|面瘫|瘫痪|骨折|脱位|囊肿|疝|肉瘤|结节|韧带|间隙|三角|纤维|支架|刮匙|拉钩|牵引|体位|卧位|切口|缝合|杂音|呼吸|法则|公式|溶液|培养基)"
 )
 _DOTS = "\u00b7-"
+#: The item of a list before a range and the one behind it.
+_ITEM_LEFT = re.compile("(?:^|[、:(])([\u4e00-\u9fff]{2,4})、$")
+_ITEM_RIGHT = re.compile("^、([\u4e00-\u9fff]{2,4})(?=$|[、,.;:)。，；])")
 _TITLE = re.compile(" ?" + alternation(words("titles")))
 _DOSE = re.compile("[ (]?[0-9.]+ ?(?:m?g|克|毫克|m?l|片|粒|袋|丸|u|iu|枚|支)", re.IGNORECASE)
 #: Behind a name: what makes it a place, a disease, a drug.
@@ -69,13 +72,24 @@ def candidates(clause: str, votes: Votes) -> Iterator[tuple[Range, dict[str, flo
     likely = {(start, end): p for start, end, p in shape().likely(clause)}
     for start, end in sorted({*likely, *votes.first, *votes.second}):
         word = clause[start:end]
-        if kind(word) != "none" and not clinical(clause, start, end):
+        if kind(word) != "none" and not clinical(clause, start, end) and not _among_words(clause, start, end):
             yield (start, end), _features(clause, (start, end), likely, votes)
 
 
-def probability(features: Mapping[str, float]) -> float:
-    """How likely a range is a name."""
-    weights = recipes()["evidence"]
+class Chances(NamedTuple):
+    """How likely a range is exactly a name, and how likely a name lies there, whatever its borders."""
+
+    exact: float
+    there: float
+
+
+def chances(features: Mapping[str, float]) -> Chances:
+    """The chances of a candidate by its features."""
+    evidence = recipes()["evidence"]
+    return Chances(_logistic(evidence["exact"], features), _logistic(evidence["there"], features))
+
+
+def _logistic(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
     total = weights["bias"] + sum(weights[name] * value for name, value in features.items())
     return 1 / (1 + math.exp(-total))
 
@@ -129,10 +143,8 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
         "dotted": what == "dotted",
         "other": what == "other",
         "weak": word[0] in names.weak and word[:2] not in names.compound,
-        "word": word in known.words,
         "listed": word in known.names,
         "ambiguous": word in _ambiguous(),
-        "place": word in known.places or word[:2] in known.places,
     }
     return {name: float(value) for name, value in found.items()}
 
@@ -140,11 +152,23 @@ def _features(clause: str, place: Range, likely: Mapping[Range, float], votes: V
 def clinical(text: str, start: int, end: int) -> bool:
     """Whether what looks like a name is a clinical word, a part of one, or the name of a disease, sign or method."""
     return (
-        within_clinical(text, start, end)
+        grammar().sided(text, start)
+        or within_clinical(text, start, end)
         or is_drug(text[start:end])
         or is_shortened_drug(text, start, end)
-        or cuts_drug(text, start, end)
+        or cuts_word(text, start, end)
         or eponym(text, start, end)
+    )
+
+
+def _among_words(clause: str, start: int, end: int) -> bool:
+    """Whether a word that may be a name too stands in a list beside an ordinary word (柠檬、丁香、桉叶)."""
+    if clause[start:end] not in _ambiguous():
+        return False
+    beside = [*_ITEM_LEFT.findall(clause[:start]), *_ITEM_RIGHT.findall(clause[end:])]
+    return any(
+        item in lexicon().words and item not in _ambiguous() and item not in word_set("ordinary_names")
+        for item in beside
     )
 
 

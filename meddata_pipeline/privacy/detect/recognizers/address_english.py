@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, opens
+from meddata_pipeline.privacy.detect.sweep import part
 from meddata_pipeline.privacy.detect.types import Hit
 
 _STATES = (
@@ -22,7 +23,8 @@ _UNIT = r"(?:,?\s{1,3}(?:Apt|Apartment|Suite|Ste|Unit|Flat|Room|Floor|#)\.? ?[A-
 _CITY = rf"(?:,?\s{{1,3}}[A-Z][A-Za-z.'\-]+(?: [A-Z][A-Za-z]+){{0,2}},?\s{{1,2}}{_STATES}(?:,?\s{{1,2}}{_ZIP})?)"
 _STREET = compiled(
     r"[0-9](?<![0-9.].)[0-9]{0,5}(?:[A-Za-z]|-[0-9]+)? (?:[NSEW]{1,2}\.? |North |South |East |West )?"
-    rf"(?:{_WORD} ){{1,4}}{_KIND}(?![A-Za-z])\.?{_UNIT}?{_CITY}?"
+    rf"(?:{_WORD} ){{1,4}}{_KIND}(?![A-Za-z])\.?{_UNIT}?{_CITY}?",
+    holds=rf" {_KIND}(?![A-Za-z])",
 )
 #: A street whose kind has no English word: a number, words, and a number before a flat, a comma or the line's end.
 _FOREIGN = compiled(
@@ -39,22 +41,23 @@ _ZIP_LABEL = compiled(
 )
 _POSTCODE = compiled(r"[A-Z](?<![A-Za-z0-9].)[A-Z]?[0-9][0-9A-Z]? [0-9][ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9])")
 #: Streets of other countries by the end of their name, or by the word before it, with the house number behind.
+_END_ABROAD = (
+    r"(?:katu|kuja|tie|gata|gatan|gate|gade|vej|vegen|veien|vegur|braut"
+    r"|straat|laan|strasse|straße|gasse|weg|platz|stræde|utca|tér|ulica|tänav|puiestee) [0-9]"
+)
+_WORD_ABROAD = r"(?:Via|Rua|Rue|Calle|Piazza|Plaza|Paseo|Avenida|Av|Chemin|Quai|Ulica|ul\.) "
 _ABROAD = compiled(
-    r"[A-Z\u00c0-\u017d](?<![A-Za-z].)(?:[\w'.\-]* )?[\w'.\-]*(?:katu|kuja|tie|gata|gatan|gate|gade"
-    r"|vej|vegen|veien|vegur|braut"
-    r"|straat|laan|strasse|straße|gasse|weg|platz|stræde|utca|tér|ulica|tänav|puiestee) [0-9]{1,4}(?![0-9/.:%]|[a-z])"
-    r"|(?:Via|Rua|Rue|Calle|Piazza|Plaza|Paseo|Avenida|Av|Chemin|Quai|Ulica|ul\.)"
-    r"(?: [\w'.\-]+){1,4} [0-9]{1,5}(?![0-9])"
+    rf"[A-Z\u00c0-\u017d](?<![A-Za-z].)(?:[\w'.\-]* )?[\w'.\-]*{_END_ABROAD}[0-9]{{0,3}}(?![0-9/.:%]|[a-z])"
+    rf"|{_WORD_ABROAD}[\w'.\-]+(?: [\w'.\-]+){{0,3}} [0-9]{{1,5}}(?![0-9])",
+    holds=f"{_END_ABROAD}|{_WORD_ABROAD}",
 )
 #: The line below a flat's number, and a town with a region's short name and a code.
 _LINE = compiled(
     r"(?:Apt|Apartment|Suite|Ste|Unit|Flat)\.? (?=[A-Za-z]?[0-9])[A-Za-z0-9\-]{1,6}[ ,]*(?:\n[ >?]*|, )"
     r"([A-Z\u00c0-\u017d][^\n,0-9:]{1,39}?)(?=[ ]*(?:\n|,|$))"
 )
-_TOWN_CODE = compiled(
-    r"[A-Z\u00c0-\u017d](?<![A-Za-z].)[\w'.\-]+(?: [\w'.\-()]+){0,3}\n?, "
-    r"(?:[A-Z]{2,3}|nan|[0-9]{1,2})\s{1,3}[0-9]{4,6}(?![0-9])"
-)
+_CODE = r", (?:[A-Z]{2,3}|nan|[0-9]{1,2})\s{1,3}[0-9]{4,6}(?![0-9])"
+_TOWN_CODE = compiled(r"[A-Z\u00c0-\u017d](?<![A-Za-z].)[\w'.\-]+(?: [\w'.\-()]+){0,3}\n?" + _CODE, holds=_CODE)
 _BLANK = re.compile("[A-Za-z][,.]? [A-Za-z0-9]")
 _DOSES = re.compile(r"(?:mg|mcg|ml|mL|units?|MG|ML|Grade|Stage|Type|Class|Tooth|Teeth|Level|No)(?![A-Za-z])")
 
@@ -65,11 +68,17 @@ class EnglishAddressRule(Rule):
     name = "address-english"
     entities = ("LOCATION",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.75 for streets, 0.7 for towns and codes, 0.6 for shapes alone."""
-        if not _BLANK.search(text):
-            return
+        for hit in self._hits(text):
+            # Words, not codes: asked of the text only where something was found.
+            if _BLANK.search(text, *part(text, hit.start)):
+                yield hit
+
+    @staticmethod
+    def _hits(text: str) -> Iterator[Hit]:
         for pattern, score in ((_STREET, 0.75), (_BOX, 0.7), (_TOWN, 0.7), (_ABROAD, 0.7), (_TOWN_CODE, 0.7)):
             for match in pattern.finditer(text):
                 if opens(text, match.start()):

@@ -46,14 +46,19 @@ def features(text: str) -> frozenset[str]:
     return frozenset(["", *(name for name, pattern in _FEATURES.items() if pattern.search(text))])
 
 
-def compiled(pattern: str, flags: int = 0) -> Pattern:
+def compiled(pattern: str, flags: int = 0, holds: str | None = None) -> Pattern:
     """Compile a pattern, for one text or for many at once.
 
     A pattern here begins with a character or a set of characters, never with a look-behind: the regex engine then
     skips to the next candidate in one sweep (several times faster). What must not stand before is asked of
     ``bounded`` or of a look-behind after the first character.
+
+    Args:
+        pattern: the expression.
+        flags: as for ``re.compile``.
+        holds: a part of every match, as an expression; for patterns that may begin almost anywhere.
     """
-    return Pattern(pattern, flags)
+    return Pattern(pattern, flags, holds)
 
 
 def spellings(words: Iterable[str]) -> list[str]:

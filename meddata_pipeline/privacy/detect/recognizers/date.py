@@ -82,6 +82,11 @@ _CODES = ("LOINC ", "LOINC:", "loinc ", "loinc:", "LOINC")
 #: What stands before 月: from there on the patterns are tried. Few texts hold many of them.
 _HEAD = re.compile(r"(?:(?:[0-9]{4}|[0-9]{2}) ?年 ?)?[0-9]{1,2} ?$")
 _SPELLED_HEAD = re.compile(rf"(?:[一二]{_DIGIT}(?:{_DIGIT}{{2}})?年)?(?:十[一二]|[一二三四五六七八九十正冬腊])$")
+#: The characters with which these may end; "$" allows a line break behind them.
+_BEHIND_NUMBER = frozenset("0123456789 \n")
+_BEHIND_NUMERAL = frozenset("一二三四五六七八九十正冬腊\n")
+#: What ``_OF_MONTH`` and ``_OF_YEAR`` begin with.
+_RELATIVE = re.compile("[本上下当同次去前今明翌后]")
 _LAST_NUMBER = re.compile("[0-9]{1,2} ?$")
 _LAST_NUMERAL = re.compile("(?:十[一二]|[一二三四五六七八九十正冬腊])$")
 #: What all dates in digits begin with.
@@ -105,42 +110,60 @@ class DateRule(Rule):
             if digit_bounded(text, match.start(), match.end()):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.75)
         for match in _DOTTED.finditer(text):
-            yield from self._dotted(text, match.start())
+            hit = self._dotted(text, *match.span())
+            if hit is not None:
+                yield hit
 
     @staticmethod
     def _around_month(text: str, at: int) -> Iterator[Hit]:
         """Dates whose 月 stands at a place."""
         first, end = part(text, at)
-        for head, last, whole, rest in (
-            (_HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
-            (_SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
+        before = text[max(first, at - 1) : at]
+        for ends, head, last, whole, rest in (
+            (_BEHIND_NUMBER, _HEAD, _LAST_NUMBER, _WHOLE, _CN_PART),
+            (_BEHIND_NUMERAL, _SPELLED_HEAD, _LAST_NUMERAL, ((_SPELLED, 0.9),), _SPELLED_PART),
         ):
+            if before not in ends:
+                continue
             begin = head.search(text, max(first, at - 13), at)
             if begin is None:
                 continue
             for pattern, score in whole:
-                if match := pattern.match(text, begin.start(), end):
+                if match := pattern.plain.match(text, begin.start(), end):
                     yield Hit(match.start(), match.end(), "DATE_TIME", score)
             month = last.search(text, begin.start(), at)
-            if month is not None and (match := rest.match(text, month.start(), end)):
+            if month is not None and (match := rest.plain.match(text, month.start(), end)):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.85)
-        for pattern in (_OF_MONTH, _OF_YEAR):
-            for match in pattern.plain.finditer(text, max(first, at - 7), min(end, at + 6)):
+        start, stop = max(first, at - 7), min(end, at + 6)
+        for pattern in (_OF_MONTH, _OF_YEAR) if _RELATIVE.search(text, start, stop) else ():
+            for match in pattern.plain.finditer(text, start, stop):
                 yield Hit(match.start(), match.end(), "DATE_TIME", 0.8)
 
     @staticmethod
-    def _dotted(text: str, start: int) -> Iterator[Hit]:
-        """Dates that begin at a place with digits and a dash, a stroke or a point."""
+    def _dotted(text: str, start: int, digits: int) -> Hit | None:
+        """The date that begins at a place with digits and a dash, a stroke or a point.
+
+        Args:
+            text: the text.
+            start: where its first digits begin.
+            digits: one behind them.
+        """
         first, end = part(text, start)
-        if match := _NUMERIC.match(text, start, end):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.95)
-            return
-        # 1988-5 is the code of C-reactive protein too.
-        if (match := _YEAR_MONTH.match(text, start, end)) and not text.endswith(_CODES, 0, start):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
-        elif match := _SHORT_YEAR.match(text, start, end) or _SHORT_PLAIN.match(text, start, end):
-            yield Hit(match.start(), match.end(), "DATE_TIME", 0.65)
-        elif match := _PART.match(text, start, end):
+        length = digits - start
+        if length == 4:
+            if match := _NUMERIC.plain.match(text, start, end):
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.95)
+            # 1988-5 is the code of C-reactive protein too.
+            if (match := _YEAR_MONTH.plain.match(text, start, end)) and not text.endswith(_CODES, 0, start):
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+            return None
+        if length == 3:
+            return None
+        if length == 2 and (
+            match := _SHORT_YEAR.plain.match(text, start, end) or _SHORT_PLAIN.plain.match(text, start, end)
+        ):
+            return Hit(match.start(), match.end(), "DATE_TIME", 0.65)
+        if match := _PART.plain.match(text, start, end):
             before = text[max(first, start - 6) : start]
             labelled = _EVENT_BEFORE.search(before) is not None
             on = match.group(1) != "." and _ON_BEFORE.search(before) is not None
@@ -150,4 +173,5 @@ class DateRule(Rule):
                 or (alone and match.group(1) != "." and _EVENT_BEHIND.match(text, match.end(), end))
                 or (match.group(1) == "/" and _PADDED.match(text, start, end))
             ):
-                yield Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+                return Hit(match.start(), match.end(), "DATE_TIME", 0.6)
+        return None

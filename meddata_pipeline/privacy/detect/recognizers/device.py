@@ -21,6 +21,7 @@ class DeviceRule(Rule):
 
     name = "device"
     entities = ("OTHER_ID",)
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.9 for a whole identifier, 0.8 by label."""

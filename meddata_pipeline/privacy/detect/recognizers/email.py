@@ -13,7 +13,7 @@ _HOST = rf"[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*{_END}"
 _LOCAL = r"[A-Za-z0-9](?<![A-Za-z0-9._%+\-].)[A-Za-z0-9._%+\-]{0,63}"
 _EMAIL = compiled(rf"{_LOCAL} ?@ ?{_HOST}")
 #: Spelled against machines that collect addresses.
-_SPELLED = compiled(rf"{_LOCAL} ?[(\[](?:at|AT|艾特)[)\]] ?{_HOST}")
+_SPELLED = compiled(rf"{_LOCAL} ?[(\[](?:at|AT|艾特)[)\]] ?{_HOST}", holds=r"[(\[](?:at|AT|艾特)[)\]]")
 
 
 class EmailRule(Rule):

@@ -26,6 +26,7 @@ class HealthPlanRule(Rule):
     name = "health-plan"
     entities = ("MEDICAL_ID",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by label, 0.9 by shape."""

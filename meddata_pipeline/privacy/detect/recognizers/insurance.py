@@ -25,6 +25,7 @@ class InsuranceRule(Rule):
     name = "insurance"
     entities = ("CN_INSURANCE",)
     needs = "digits"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.93 by label, 0.7 by shape behind such a word."""
@@ -33,6 +34,6 @@ class InsuranceRule(Rule):
                 yield Hit(match.start(1), match.end(1), "CN_INSURANCE", 0.93)
         if any(word in text for word in _TOPIC):
             for match in _BARE.finditer(text):
-                near = re.split("[,。;、\n]", text[max(0, match.start() - 20) : match.start()])[-1]
+                near = re.split("[,。;、\n\x00]", text[max(0, match.start() - 20) : match.start()])[-1]
                 if any(word in near for word in _TOPIC) and bounded(text, match.start(), match.end()):
                     yield Hit(match.start(), match.end(), "CN_INSURANCE", 0.7)

@@ -22,6 +22,7 @@ class LicenceRule(Rule):
     name = "licence"
     entities = ("OTHER_ID",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.85 by label."""

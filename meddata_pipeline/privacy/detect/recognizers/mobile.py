@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled, digit_bounded, is_tail
+from meddata_pipeline.privacy.detect.sweep import part
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
@@ -63,13 +64,12 @@ class MobileRule(Rule):
             yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.9)
         for match in _SPLIT.finditer(text):
             yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
-        if _LETTER.search(text):
-            for match in _MISREAD.finditer(text):
-                if sum(c.isdigit() for c in match.group(1)) >= 6:
-                    yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
-            for match in _ALMOST.finditer(text):
-                if 6 <= sum(c.isdigit() for c in match.group()) <= 10:
-                    yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.8)
+        for match in _MISREAD.finditer(text):
+            if sum(c.isdigit() for c in match.group(1)) >= 6 and _LETTER.search(text, *part(text, match.start())):
+                yield Hit(*match.span(1), "PHONE_NUMBER", 0.85)
+        for match in _ALMOST.finditer(text):
+            if 6 <= sum(c.isdigit() for c in match.group()) <= 10 and _LETTER.search(text, *part(text, match.start())):
+                yield Hit(match.start(), match.end(), "PHONE_NUMBER", 0.8)
 
 
 def _grouped(text: str, start: int, end: int) -> bool:

@@ -43,6 +43,8 @@ class NicknameRule(Rule):
         if nickname in word_set("not_nicknames") or text[i] in _FUNCTION or within_clinical(text, i - 1, i + 1):
             return False
         known = lexicon()
+        if text[i : i + 2] in grammar().kin_words:
+            return False  # 给小孙子剪指甲
         if text[i] in grammar().weak and nickname in known.words:
             return False
         following = text[i + 1 : i + 2]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.models.lexicon import clinical_list, lexicon, ordinary_at, within_clinical
+from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at, within_clinical
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.recognizers.name_shape import (
     is_clinical_word,
     is_disease,
+    is_made_of_words,
     is_running_on,
     settled_name,
 )
@@ -44,13 +45,13 @@ class NameRoleRule(Rule):
         names = grammar()
         for match in _ROLE.finditer(text):
             tail = match.group()
-            hits = list(self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0))
+            hits = self._chain(text, match.end(), ":" in tail, 0.02 if ":" in tail else 0.0)
             long = list(self._transliterated(text, match.end()))
             if long and (not hits or hits[0].end < long[0].end):
                 hits = long
             yield from hits or self._in_doubt(text, match)
         for match in _LABEL.finditer(text):
-            hits = list(self._chain(text, match.end(), True, 0.05))
+            hits = self._chain(text, match.end(), True, 0.05)
             yield from hits
             if not hits:
                 unlisted = _UNLISTED.match(text, match.end())
@@ -59,21 +60,22 @@ class NameRoleRule(Rule):
                     and not _NO_NAME.match(text, match.end())
                     and not any(c in names.not_given for c in unlisted.group())
                     and not is_clinical_word(text, unlisted.start(), unlisted.end())
-                    and not _is_plainly_clinical(text, unlisted.start(), unlisted.end())
+                    and not is_made_of_words(text, unlisted.start(), unlisted.end())
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
             yield from self._chain(text, match.end(), True, 0.0)
         for match in _LEAD.finditer(text):
-            led = names.name_at(text, match.end())
-            if led is None or not led.certain:
-                led = settled_name(text, match.end(), acting=True)
-            if text[match.end() : match.end() + 2] in word_set("ordinary_names") and text[
-                match.end() + 2 : match.end() + 4
-            ] in word_set("acts"):
-                yield Hit(match.end(), match.end() + 2, "PERSON", 0.8)
-            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             start = match.end()
+            word = text[start : start + 2]
+            if word in word_set("ordinary_names") and text[start + 2 : start + 4] in word_set("acts"):
+                yield Hit(start, start + 2, "PERSON", 0.8)
+            if text[start : start + 1] not in names.begins:
+                continue
+            led = names.name_at(text, start)
+            if (led is None or not led.certain) and names.surname_length(text, start):
+                led = settled_name(text, start, acting=True)
+            # Such words are frequent: the end must be seen, and a doubtful surname needs two characters behind it.
             if (
                 led is not None
                 and led.certain
@@ -101,7 +103,8 @@ class NameRoleRule(Rule):
                 yield Hit(start, found.end, "PERSON", 0.85)
             return
         settled = settled_name(text, i)
-        if settled is not None and settled.certain:
+        parted = not is_han(text[i - 1])
+        if settled is not None and settled.certain and (parted or not is_running_on(text, i, settled)):
             yield Hit(i, settled.end, "PERSON", 0.8)
         elif text[i : i + 2] in word_set("ordinary_names") and text[i + 2 : i + 4] in word_set("acts"):
             yield Hit(i, i + 2, "PERSON", 0.8)
@@ -116,43 +119,33 @@ class NameRoleRule(Rule):
         if 3 <= end - i <= 5 and grammar().ends(text, end):
             yield Hit(i, end, "PERSON", 0.8)
 
-    def _chain(self, text: str, i: int, listed: bool, bonus: float) -> Iterator[Hit]:
+    @staticmethod
+    def _chain(text: str, i: int, listed: bool, bonus: float) -> list[Hit]:
         """The name at ``i`` and, behind a label, the further names of a list (张伟、李娜)."""
         names = grammar()
-        while True:
+        hits: list[Hit] = []
+        while text[i : i + 1] in names.begins:
             found = names.name_at(text, i)
             if (
                 found is None
                 or (not found.certain and text[i : i + 2] in lexicon().words)
                 or is_disease(text, i, found)
+                or (not listed and is_running_on(text, i, found))
             ):
-                return
-            if not listed and is_running_on(text, i, found):
-                return
+                break
             if not found.certain:
                 found = settled_name(text, i) or found
-            yield Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus)
+            hits.append(Hit(i, found.end, "PERSON", (0.9 if found.certain else 0.7) + bonus))
             if not found.certain:
-                return
+                break
             link = _NEXT.match(text, found.end)
             if link is None or link.end() >= len(text) or not is_han(text[link.end()]):
-                return
+                break
             following = names.name_at(text, link.end())
             # Further names must be seen to end, otherwise the list has ended and a sentence goes on.
             if following is None or not following.certain:
-                return
+                break
             if not listed and link.group().strip() in {"", ","}:
-                return
+                break
             i = link.end()
-
-
-def _is_plainly_clinical(text: str, start: int, end: int) -> bool:
-    """Whether what stands behind a label is no name though no surname begins it (随访:术后三月, 通知:中性粒).
-
-    Two characters may be anybody's name there, and so may what a scale is called after (巴特尔).
-    """
-    if end - start == 4 and all(
-        is_clinical_word(text, i, i + 2) or within_clinical(text, i, i + 2) for i in (start, start + 2)
-    ):
-        return True
-    return end - start > 2 and text[start:end] not in clinical_list("eponyms") and within_clinical(text, start, end)
+        return hits

@@ -86,7 +86,7 @@ class NameTitleRule(Rule):
         """Whether what looks like a name and a title are parts of other words (公司|总经理, 双方|由民警, 护士|站)."""
         known = lexicon().words
         before = text[start - 1] if start else ""
-        if text[title.start() : title.end() + 1] in known:
+        if title.end() < len(text) and text[title.start() : title.end() + 1] in known:
             return True
         if end < title.start():
             # 试戴 医师: a surname alone touches its title, or something else than a word stands before it.

@@ -21,9 +21,8 @@ _LABEL = compiled(
     r"|[Cc]ontact)(?:[ .]{0,2}(?:[Nn]umber|[Nn]o\.?|#))?(?:[:.\s]{1,4}|[ ]?(?:is|at|on|:)[: ]{1,3})"
     rf"({_DIGITS})(?![0-9])"
 )
-_BEFORE = compiled(
-    rf"{_DIGITS}(?=[ \-]{{1,2}}\(?(?:[Oo]ffice|[Ff]ax|[Mm]obile|[Cc]ell|[Hh]ome|[Ww]ork|[Dd]esk)(?![A-Za-z]))"
-)
+_PLACE = r"(?:[Oo]ffice|[Ff]ax|[Mm]obile|[Cc]ell|[Hh]ome|[Ww]ork|[Dd]esk)(?![A-Za-z])"
+_BEFORE = compiled(rf"{_DIGITS}(?=[ \-]{{1,2}}\(?{_PLACE})", holds=_PLACE)
 #: North American without a blank behind the area code, with dots, or with an extension.
 _CLOSE = compiled(
     r"[(0-9](?<![0-9.\-].)(?:[0-9]{3}\)|[0-9]{2,3}[.\-]) ?[0-9]{3}[.\-][0-9]{4}(?: ?(?:x|ext\.?) ?[0-9]{1,6})?(?![0-9])"

@@ -34,6 +34,7 @@ class VehicleRule(Rule):
     name = "vehicle"
     entities = ("OTHER_ID",)
     needs = "letters"
+    across = True
 
     def find(self, text: str) -> Iterator[Hit]:
         """Hits of 0.95 with a right check digit, 0.85 by label."""
