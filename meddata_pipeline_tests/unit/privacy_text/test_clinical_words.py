@@ -11,6 +11,7 @@ from meddata_pipeline.privacy.detect.models.lexicon import (
     CLINICAL_GROUPS,
     clinical_list,
     clinical_words,
+    cuts_word,
     is_drug,
     is_shortened_drug,
     lexicon,
@@ -136,3 +137,10 @@ def test_a_drug_is_known_by_its_beginning(text: str, word: str) -> None:
 )
 def test_a_name_is_no_shortened_drug(text: str, word: str) -> None:
     assert not is_shortened_drug(text, 0, len(word))
+
+
+def test_a_range_that_cuts_a_drug_is_no_name() -> None:
+    assert cuts_word("外用凡士林厚涂", 4, 7)
+    assert cuts_word("突变阳用达拉非尼", 2, 5)
+    assert not cuts_word("护士林厚涂", 2, 5)
+    assert not cuts_word("予林厚达拉非尼", 1, 3)

@@ -183,3 +183,8 @@ def test_check_digits_against_published_examples() -> None:
     assert not iban_valid("GB82WEST12345698765433")
     assert vin_valid("1M8GDM9AXKP042788")
     assert not vin_valid("1M8GDM9A1KP042788")
+
+
+@pytest.mark.parametrize("text", ["关节过伸Beighton 8/9", "Apgar 9-10-10", "Apgar评分：8-9-10"])
+def test_a_score_is_no_date(text: str) -> None:
+    assert not [s for s in Detector("zh").analyze([text])[0] if s.entity == "DATE_TIME"]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from meddata_pipeline.privacy.detect.models.lexicon import (
     clinical_list,
-    cuts_drug,
+    cuts_word,
     is_drug,
     is_shortened_drug,
     lexicon,
@@ -156,7 +156,7 @@ def clinical(text: str, start: int, end: int) -> bool:
         or within_clinical(text, start, end)
         or is_drug(text[start:end])
         or is_shortened_drug(text, start, end)
-        or cuts_drug(text, start, end)
+        or cuts_word(text, start, end)
         or eponym(text, start, end)
     )
 

@@ -156,19 +156,26 @@ def is_shortened_drug(text: str, start: int, end: int) -> bool:
     return not grammar().surname_length(word, 0) or _AMOUNT.match(text, end) is not None
 
 
-def cuts_drug(text: str, start: int, end: int) -> bool:
-    """Whether a range begins inside a drug, herb or material and reaches beyond it: 凡士[林厚涂]."""
-    known = _substances()
+def cuts_word(text: str, start: int, end: int) -> bool:
+    """Whether a range cuts a long clinical word in two: 凡士[林厚涂], 静脉[窦狭]窄, [阳用达]拉非尼.
+
+    To the right only drugs and the like count: a name may stand before any other word.
+    """
+    known, substances = clinical_words(), _substances()
     return any(
         text[left:right] in known
         for left in range(max(0, start - _CLINICAL_LENGTH), start)
-        for right in range(max(start + 1, left + 3), end)
+        for right in range(max(start + 1, left + _SHORTENED_LENGTH), end)
+    ) or any(
+        text[left:right] in substances
+        for left in range(start + 1, end)
+        for right in range(max(end + 1, left + _SHORTENED_LENGTH), min(len(text), left + _CLINICAL_LENGTH) + 1)
     )
 
 
 @cache
 def _substances() -> frozenset[str]:
-    return frozenset(w for name in ("drugs", "herbs", "formulas", "instruments_materials") for w in clinical_list(name))
+    return frozenset(w for name in ("drugs", "herbs", "formulas") for w in clinical_list(name))
 
 
 @cache
