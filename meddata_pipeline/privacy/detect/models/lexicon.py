@@ -161,16 +161,20 @@ def cuts_word(text: str, start: int, end: int) -> bool:
 
     To the right only drugs and the like count: a name may stand before any other word.
     """
-    known, substances = clinical_words(), _substances()
-    return any(
-        text[left:right] in known
-        for left in range(max(0, start - _CLINICAL_LENGTH), start)
-        for right in range(max(start + 1, left + _SHORTENED_LENGTH), end)
-    ) or any(
-        text[left:right] in substances
-        for left in range(start + 1, end)
-        for right in range(max(end + 1, left + _SHORTENED_LENGTH), min(len(text), left + _CLINICAL_LENGTH) + 1)
-    )
+    known, substances, beginnings = clinical_words(), _substances(), _clinical_beginnings()
+    for left in range(max(0, start - _CLINICAL_LENGTH), start):
+        # Few pieces of text begin a clinical word: the others need no second look.
+        if text[left : start + 1] in beginnings and any(
+            text[left:right] in known for right in range(max(start + 1, left + _SHORTENED_LENGTH), end)
+        ):
+            return True
+    for left in range(start + 1, end):
+        if text[left : end + 1] in beginnings and any(
+            text[left:right] in substances
+            for right in range(max(end + 1, left + _SHORTENED_LENGTH), min(len(text), left + _CLINICAL_LENGTH) + 1)
+        ):
+            return True
+    return False
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at, within_clinical
+from meddata_pipeline.privacy.detect.models.lexicon import clinical_list, lexicon, ordinary_at, within_clinical
 from meddata_pipeline.privacy.detect.names import grammar, is_han
 from meddata_pipeline.privacy.detect.recognizers.base import Rule, compiled
 from meddata_pipeline.privacy.detect.recognizers.name_shape import (
@@ -61,6 +61,7 @@ class NameRoleRule(Rule):
                     and not any(c in names.not_given for c in unlisted.group())
                     and not is_clinical_word(text, unlisted.start(), unlisted.end())
                     and not is_made_of_words(text, unlisted.start(), unlisted.end())
+                    and not _is_plainly_clinical(text, unlisted.start(), unlisted.end())
                 ):
                     yield Hit(unlisted.start(), unlisted.end(), "PERSON", 0.6)
         for match in _NAMED.finditer(text):
@@ -149,3 +150,15 @@ class NameRoleRule(Rule):
                 break
             i = link.end()
         return hits
+
+
+def _is_plainly_clinical(text: str, start: int, end: int) -> bool:
+    """Whether what stands behind a label is no name though no surname begins it (随访:术后三月, 通知:中性粒).
+
+    Two characters may be anybody's name there, and so may what a scale is called after (巴特尔).
+    """
+    if end - start == 4 and all(
+        is_clinical_word(text, i, i + 2) or within_clinical(text, i, i + 2) for i in (start, start + 2)
+    ):
+        return True
+    return end - start > 2 and text[start:end] not in clinical_list("eponyms") and within_clinical(text, start, end)
