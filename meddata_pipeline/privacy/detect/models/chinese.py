@@ -22,8 +22,8 @@ from meddata_pipeline.privacy.detect.models.bigru import Tagger, Token
 from meddata_pipeline.privacy.detect.models.evidence import Range, Votes, candidates, chances, clinical, kind
 from meddata_pipeline.privacy.detect.models.lexicon import lexicon, ordinary_at
 from meddata_pipeline.privacy.detect.models.packages import recipes
-from meddata_pipeline.privacy.detect.models.shape import shape
-from meddata_pipeline.privacy.detect.names import grammar, is_han
+from meddata_pipeline.privacy.detect.models.shape import RUN, shape
+from meddata_pipeline.privacy.detect.names import grammar
 from meddata_pipeline.privacy.detect.types import Hit
 from meddata_pipeline.privacy.detect.words import alternation, words
 
@@ -63,7 +63,7 @@ class ChineseModel:
     entities: tuple[str, ...] = ("PERSON",)
 
     def __init__(self) -> None:
-        self._doubts = lru_cache(maxsize=_KEPT)(lambda clause: tuple(_doubts(clause)))
+        self._doubts = lru_cache(maxsize=_KEPT)(lambda run: tuple(_doubts(run)))
         self._answers: dict[str, tuple[_Finding, ...]] = {}
 
     def find_many(
@@ -87,9 +87,7 @@ class ChineseModel:
         for i, text in enumerate(texts):
             clear = covered[i] if covered is not None else ()
             for at, clause in clauses(text):
-                if any(
-                    not any(a - at < end and start < b - at for a, b in clear) for start, end in self._doubts(clause)
-                ):
+                if self._doubtful(clause, at, clear):
                     asked.append((i, at, clause))
         unread = [clause for clause in dict.fromkeys(clause for _, _, clause in asked) if clause not in self._answers]
         self._answers.update(zip(unread, _judged(unread), strict=True))
@@ -105,6 +103,15 @@ class ChineseModel:
             del self._answers[clause]
         return answers
 
+    def _doubtful(self, clause: str, at: int, clear: Spans) -> bool:
+        """Whether something in a clause could be a name that is not known already."""
+        for run in RUN.finditer(clause):
+            begins = at + run.start()
+            for start, end in self._doubts(run.group()):
+                if not any(a < begins + end and begins + start < b for a, b in clear):
+                    return True
+        return False
+
 
 @cache
 def _taggers() -> tuple[Tagger, Tagger]:
@@ -114,37 +121,35 @@ def _taggers() -> tuple[Tagger, Tagger]:
     return Tagger("lac"), Tagger("small", rjieba.cut)
 
 
-def _doubts(clause: str) -> Iterator[tuple[int, int]]:
-    """Where the segmenter or the lattice sees something in a clause that could be a name."""
+def _doubts(run: str) -> Iterator[tuple[int, int]]:
+    """Where the segmenter or the lattice sees something in a run of ideographs that could be a name."""
     import rjieba
 
-    if len(clause) < 2 or not any(map(is_han, clause)):
-        return
     names = grammar()
     at = 0
-    for word, tag in rjieba.tag(clause):
+    for word, tag in rjieba.tag(run):
         end = at + len(word)
         named = tag[:2] == "nr"
-        if word[0] in names.surnames and _TITLE.match(clause, at + 1):
+        if word[0] in names.surnames and _TITLE.match(run, at + 1):
             # A surname before a title is found by its rule (recognizers/name_title.py).
             doubtful = False
         elif len(word) > 1:
-            doubtful = named and not _unlike(clause, at, end) and not clinical(clause, at, end)
+            doubtful = named and not _unlike(run, at, end) and not clinical(run, at, end)
         else:
             # A surname on its own, with an ideograph behind it: the segmenter did not know the name.
             doubtful = (
                 (named or word in names.surnames)
                 and word not in names.weak
-                and is_han(clause[end : end + 1] or " ")
-                and not _ordinary(clause, at, end + 1)
-                and not ordinary_at(clause, at)
+                and end < len(run)
+                and not _ordinary(run, at, end + 1)
+                and not ordinary_at(run, at)
             )
         if doubtful:
             yield at, end
         at = end
     least = recipes()["doubt"]
-    for start, end, chance in shape().likely(clause):
-        if chance >= least and not _unlike(clause, start, end) and not clinical(clause, start, end):
+    for start, end, chance in shape().likely(run):
+        if chance >= least and not _unlike(run, start, end) and not clinical(run, start, end):
             yield start, end
 
 

@@ -147,7 +147,7 @@ def is_shortened_drug(text: str, start: int, end: int) -> bool:
     behind them; and a word that people are called too (代文) where a dose does.
     """
     word = text[start:end]
-    if word in clinical_list("ambiguous") or word in clinical_list("also_given"):
+    if word in _given_too():
         return _DOSE.match(text, end) is not None
     if word not in _beginnings():
         return False
@@ -175,6 +175,12 @@ def cuts_word(text: str, start: int, end: int) -> bool:
         ):
             return True
     return False
+
+
+@cache
+def _given_too() -> frozenset[str]:
+    """Words that people are called too."""
+    return frozenset((*clinical_list("ambiguous"), *clinical_list("also_given")))
 
 
 @cache

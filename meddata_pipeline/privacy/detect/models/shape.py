@@ -37,7 +37,8 @@ COMPOUND = 2e-5
 SHORT = 0.25
 #: Ranges below this are not worth a look.
 LEAST = 0.003
-_RUN = re.compile("[\u3400-\u9fff]{2,40}")
+#: A run of ideographs, or a piece of a long one.
+RUN = re.compile("[\u3400-\u9fff]{2,40}")
 #: Keeps products of probabilities in range: about the inverse of a character's probability.
 _SCALE = 3000.0
 _POWERS = tuple(_SCALE**n for n in range(6))
@@ -89,7 +90,7 @@ class Shape:
 
     def likely(self, text: str) -> Iterator[Likely]:
         """The ranges of a text that may be names."""
-        for run in _RUN.finditer(text):
+        for run in RUN.finditer(text):
             at = run.start()
             for start, end, probability in self.runs(run.group()):
                 yield Likely(start + at, end + at, probability)
