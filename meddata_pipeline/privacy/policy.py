@@ -17,6 +17,10 @@ from meddata_pipeline.core.config import load_yaml
 from meddata_pipeline.core.errors import ConfigError
 
 DATE_LEVELS = ("day", "month", "quarter", "year", "decade")
+DIVISION_LEVELS = ("district", "city", "province", "all")
+DIAGNOSIS_LEVELS = ("code", "category", "block", "chapter", "all")
+#: Keys of a quasi-identifier that give it a hierarchy; one of them may stand.
+WAYS = ("hierarchy", "dates", "redact", "intervals", "groups", "divisions", "icd10")
 MODELS = (
     "k-anonymity",
     "k-map",
@@ -57,6 +61,34 @@ class Redaction(_Strict):
     from_: Literal["left", "right"] = Field(default="right", alias="from")
 
 
+class OrderedGroups(_Strict):
+    """Neighbours in an order, so many together at each level.
+
+    Attributes:
+        order: the values in their order, or ``numbers`` or ``text``: the order of the table's own values. Only a
+            written order gives two versions of a table the same groups.
+        sizes: values per group of level 1, groups of level 1 per group of level 2, and so on.
+    """
+
+    order: list[str] | Literal["numbers", "text"]
+    sizes: list[int] = Field(min_length=1)
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _as_text(cls, order: Any) -> Any:
+        from meddata_pipeline.privacy.tabular.values import text_of
+
+        return [text_of(value) for value in order] if isinstance(order, list) else order
+
+    @model_validator(mode="after")
+    def _sensible(self) -> OrderedGroups:
+        if any(size < 2 for size in self.sizes):
+            raise ValueError("a group holds at least two")
+        if isinstance(self.order, list) and len(set(self.order)) != len(self.order):
+            raise ValueError("the order has a value twice")
+        return self
+
+
 class QuasiIdentifier(_Strict):
     """How one quasi-identifier may be generalised; no key at all means that it may not.
 
@@ -64,6 +96,9 @@ class QuasiIdentifier(_Strict):
         hierarchy: file, relative to the policy file; column 0 = value, column i = value at level i.
         dates: what a date becomes, level by level, from fine to coarse.
         redact: characters replaced one by one.
+        groups: neighbours in an order, together.
+        divisions: six-digit codes of China's administrative divisions (GB/T 2260), from fine to coarse.
+        icd10: diagnoses, from fine to coarse.
         intervals: one list of rising break points per level, from fine to coarse; an empty list is ``*``.
         open: whether values outside the break points fall into ``(-∞, first)`` and ``[last, ∞)``.
         raw: whether level 0 is the value itself; with false the finest list is level 0, which keeps exact values of a
@@ -73,21 +108,25 @@ class QuasiIdentifier(_Strict):
     hierarchy: str | None = None
     dates: list[Literal["day", "month", "quarter", "year", "decade"]] | None = Field(default=None, min_length=1)
     redact: Redaction | None = None
+    groups: OrderedGroups | None = None
+    divisions: list[Literal["district", "city", "province", "all"]] | None = Field(default=None, min_length=1)
+    icd10: list[Literal["code", "category", "block", "chapter", "all"]] | None = Field(default=None, min_length=1)
     intervals: list[list[float]] | None = Field(default=None, min_length=1)
     open: bool = False
     raw: bool = True
 
     @model_validator(mode="after")
     def _one_way(self) -> QuasiIdentifier:
-        ways = [n for n in ("hierarchy", "dates", "redact", "intervals") if getattr(self, n) is not None]
+        ways = [name for name in WAYS if getattr(self, name) is not None]
         if len(ways) > 1:
             raise ValueError(f"has {' and '.join(ways)}; give one")
         if self.intervals is None and (self.open or not self.raw):
             raise ValueError("'open' and 'raw' belong to 'intervals'")
-        if self.dates is not None:
-            order = [DATE_LEVELS.index(level) for level in self.dates]
+        known = {"dates": DATE_LEVELS, "divisions": DIVISION_LEVELS, "icd10": DIAGNOSIS_LEVELS}
+        for way, levels in known.items():
+            order = [levels.index(level) for level in getattr(self, way) or []]
             if order != sorted(set(order)):
-                raise ValueError("dates must go from fine to coarse, each level once")
+                raise ValueError(f"{way} must go from fine to coarse, each level once")
         finer: set[float] | None = None
         for points in self.intervals or []:
             if any(b <= a for a, b in pairwise(points)):
@@ -102,7 +141,7 @@ class QuasiIdentifier(_Strict):
     @property
     def generalises(self) -> bool:
         """Whether the column has a hierarchy at all."""
-        return any(v is not None for v in (self.hierarchy, self.dates, self.redact, self.intervals))
+        return any(getattr(self, name) is not None for name in WAYS)
 
 
 class Sensitive(_Strict):
