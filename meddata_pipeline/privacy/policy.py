@@ -177,14 +177,34 @@ class RiskTerms(_Strict):
     """What the risk figures are computed for.
 
     Attributes:
-        threshold: a record whose risk lies above it is at risk.
-        sampling_fraction: share of the population that the table holds; None when nobody knows it.
-        population: file with a population table, or None.
+        threshold: a record whose risk lies above it is at risk; by default that of the profile, else 0.2.
+        sampling_fraction: share of the population that the table holds; None when nobody knows it. With a population
+            table it follows from that.
+        population: file with a population table (columns of the quasi-identifiers, not generalised; every row a person,
+            or the policy's ``unit``), or None.
+        profile: a profile of profiles.yaml that the table is to meet.
     """
 
     threshold: float = Field(default=0.2, gt=0.0, le=1.0)
     sampling_fraction: float | None = Field(default=None, gt=0.0, le=1.0)
     population: str | None = None
+    profile: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_of_profile(cls, raw: Any) -> Any:
+        from meddata_pipeline.privacy.profiles import profiles
+
+        if not isinstance(raw, Mapping) or raw.get("profile") is None:
+            return raw
+        known = profiles()
+        if raw["profile"] not in known:
+            raise ValueError(f"the profile is one of {', '.join(known)}")
+        highest = float(known[raw["profile"]].highest)
+        threshold = raw.get("threshold", highest)
+        if isinstance(threshold, float | int) and threshold > highest:
+            raise ValueError(f"the threshold {threshold:g} lies above that of the profile {raw['profile']}")
+        return {**raw, "threshold": threshold}
 
 
 class TextTerms(_Strict):
@@ -307,13 +327,6 @@ def _refuse_unsupported(raw: Mapping[str, Any], where: str) -> None:
             f"The search {search} is not supported",
             where=where,
             next_step=f"Supported searches: {', '.join(SUPPORTED_SEARCHES)}",
-        )
-    risk = raw.get("risk")
-    if isinstance(risk, Mapping) and risk.get("population") is not None:
-        raise ConfigError(
-            "A population table (risk.population) is not supported",
-            where=where,
-            next_step="Leave it out; the journalist risk is then that of the table itself",
         )
 
 
