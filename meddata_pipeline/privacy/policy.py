@@ -6,6 +6,7 @@ not: reading tables, building hierarchies, searching; those are in privacy/tabul
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -173,6 +174,34 @@ class Quality(_Strict):
         return weights
 
 
+class AgeOf(_Strict):
+    """An age that a register gives by a birth date.
+
+    Attributes:
+        age_of: column of the birth dates.
+        on: day that the ages hold for.
+    """
+
+    age_of: str
+    on: dt.date
+
+
+class AttackTerms(_Strict):
+    """A linkage attack with a register of the people of the table.
+
+    Attributes:
+        file: CSV or Parquet, relative to the policy file; one row per person.
+        person: column that says who a row is, in the words of the table's ``unit``; by default the same name.
+        columns: quasi-identifier → column of the register that tells it, or an age; by default those of one name.
+        seed: of the attacker's random choices.
+    """
+
+    file: str
+    person: str | None = None
+    columns: dict[str, str | AgeOf] = {}
+    seed: int = 1
+
+
 class RiskTerms(_Strict):
     """What the risk figures are computed for.
 
@@ -183,12 +212,14 @@ class RiskTerms(_Strict):
         population: file with a population table (columns of the quasi-identifiers, not generalised; every row a person,
             or the policy's ``unit``), or None.
         profile: a profile of profiles.yaml that the table is to meet.
+        attack: the register to attack the table with, or None.
     """
 
     threshold: float = Field(default=0.2, gt=0.0, le=1.0)
     sampling_fraction: float | None = Field(default=None, gt=0.0, le=1.0)
     population: str | None = None
     profile: str | None = None
+    attack: AttackTerms | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +316,9 @@ class Policy(_Strict):
         for name in self.quality.weights:
             if name not in self.quasi_identifiers:
                 raise ValueError(f"quality.weights: {name} is not a quasi-identifier")
+        for name in self.risk.attack.columns if self.risk.attack is not None else {}:
+            if name not in self.quasi_identifiers:
+                raise ValueError(f"risk.attack.columns: {name} is not a quasi-identifier")
         if self.unit is not None and roles.get(self.unit, "identifiers") != "identifiers":
             raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
         return self

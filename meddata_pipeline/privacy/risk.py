@@ -114,6 +114,15 @@ def _population(
 
 
 def risk_file(table: Path, policy_file: Path) -> dict[str, Any]:
-    """The whole of ``meddata risk``: a CSV or Parquet file and a policy file in, the answer out."""
+    """The whole of ``meddata risk``: a CSV or Parquet file and a policy file in, the answer out.
+
+    A policy with ``risk.attack`` also gets ``attack``: what a linkage attack with that register achieved.
+    """
+    from meddata_pipeline.privacy.attack import attack_by_policy
+
     policy = load_policy(policy_file)
-    return risk(read_table(table, policy.table.delimiter), policy, base=policy_file.parent)
+    frame = read_table(table, policy.table.delimiter)
+    answer = risk(frame, policy, base=policy_file.parent)
+    if policy.risk.attack is not None:
+        answer["attack"] = attack_by_policy(frame, policy, policy.risk.attack, policy_file.parent).as_dict()
+    return answer
