@@ -68,16 +68,23 @@ def _ranges(histogram: Mapping[str, int], k: int) -> list[dict[str, Any]]:
     return ranges
 
 
-def _distribution(histogram: Mapping[str, int], rows: int, limit: int) -> list[dict[str, Any]]:
-    """Share of the people in classes of each range of sizes; a share of few people is not told."""
+def _distribution(histogram: Mapping[str, int], limit: int) -> list[dict[str, Any]]:
+    """Share of the people by the size of their class; a range of few people is joined to its neighbour.
+
+    Joined and not left out: the shares add up to 1, so that a single gap could be filled.
+    """
     ends = [*RISK_RANGES[1:], None]
-    ranges: list[dict[str, Any]] = []
+    ranges: list[tuple[int, int | None, int]] = []
     for low, high in zip(RISK_RANGES, ends, strict=True):
-        chosen = {int(s): n for s, n in histogram.items() if int(s) >= low and (high is None or int(s) < high)}
-        people = sum(size * n for size, n in chosen.items())
-        share = None if 0 < people < limit else round(people / rows, 3) if rows else 0.0
-        ranges.append({"from": low, "to": None if high is None else high - 1, "people": share})
-    return ranges
+        people = sum(int(s) * n for s, n in histogram.items() if int(s) >= low and (high is None or int(s) < high))
+        if ranges and 0 < ranges[-1][2] < limit:
+            low, people = ranges[-1][0], ranges.pop()[2] + people
+        ranges.append((low, None if high is None else high - 1, people))
+    while len(ranges) > 1 and 0 < ranges[-1][2] < limit:
+        (_, to, few), (low, _, people) = ranges.pop(), ranges.pop()
+        ranges.append((low, to, people + few))
+    total = sum(people for _, _, people in ranges)
+    return [{"from": low, "to": to, "people": round(n / total, 3) if total else 0.0} for low, to, n in ranges]
 
 
 def _estimates(histogram: Mapping[str, int], fraction: float | None) -> dict[str, float | None]:
@@ -99,7 +106,8 @@ def _unique_by(before: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
     unique = before["unique_by"]["persons"]
 
     def share(count: int) -> float | None:
-        return None if 0 < count < limit or unique < limit else round(count / unique, 3)
+        few = 0 < count < limit or 0 < unique - count < limit or unique < limit
+        return None if few else round(count / unique, 3)
 
     return [
         {"column": c["column"], "lost": share(c["lost"]), "minimal": share(c["minimal"])}
@@ -163,10 +171,6 @@ def risk_evidence(
     after = _figures(report["risk"], counted["min"])
     met = counted["min"] is not None and counted["min"] >= policy.k and after["highest"] <= policy.risk.threshold + 1e-9
     histogram = report["classes"]["histogram"]
-    people = {
-        "before": sum(int(size) * n for size, n in before["histogram"].items()),
-        "after": sum(int(size) * n for size, n in histogram.items()),
-    }
     return {
         "k": policy.k,
         "counts": report["asked"]["counts"],
@@ -186,8 +190,8 @@ def risk_evidence(
         "after": after,
         "class_sizes": _ranges(histogram, policy.k),
         "risk_distribution": {
-            "before": _distribution(before["histogram"], people["before"], limit),
-            "after": _distribution(histogram, people["after"], limit),
+            "before": _distribution(before["histogram"], limit),
+            "after": _distribution(histogram, limit),
         },
         "information_kept": {name: round(c["information_kept"], 4) for name, c in report["columns"].items()},
         "treatments": _treatments(policy, report),

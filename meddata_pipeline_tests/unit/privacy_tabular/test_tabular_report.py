@@ -14,7 +14,7 @@ from meddata_pipeline.core.text import Text
 from meddata_pipeline.privacy.attack import linkage_attack
 from meddata_pipeline.privacy.policy import Policy, load_policy
 from meddata_pipeline.privacy.risk import risk
-from meddata_pipeline.privacy.risk_report import published, render, risk_evidence, risk_page
+from meddata_pipeline.privacy.risk_report import _distribution, published, render, risk_evidence, risk_page
 from meddata_pipeline.privacy.tabular import anonymize
 from meddata_pipeline.privacy.tabular.verify import verify
 from meddata_pipeline_tests.unit.privacy_tabular.test_tabular_products import cohort
@@ -104,10 +104,26 @@ def test_the_report_says_what_was_not_tested_and_what_an_attack_found() -> None:
 def test_the_distribution_of_risk_adds_up() -> None:
     _, _, evidence = _evidence(cohort())
     for when in ("before", "after"):
-        shares = [row["people"] for row in evidence["risk_distribution"][when]]
-        assert sum(share or 0.0 for share in shares) == pytest.approx(1.0, abs=0.01)
+        assert sum(row["people"] for row in evidence["risk_distribution"][when]) == pytest.approx(1.0, abs=0.01)
     assert sum(row["people"] for row in evidence["risk_distribution"]["after"][:3]) == 0.0
     assert [row["met"] for row in evidence["profiles"]] == [True, False, False]
+
+
+def test_few_people_are_never_a_range_of_their_own() -> None:
+    """Nor a gap that the other shares would fill."""
+
+    def told(histogram: dict[str, int]) -> list[tuple[int, int | None, float]]:
+        return [(row["from"], row["to"], row["people"]) for row in _distribution(histogram, 10)]
+
+    assert told({"1": 9, "2": 3, "12": 1, "30": 1}) == [
+        (1, 2, 0.263),
+        (3, 4, 0.0),
+        (5, 10, 0.0),
+        (11, 19, 0.211),
+        (20, None, 0.526),
+    ]
+    assert told({"1": 40, "5": 1}) == [(1, None, 1.0)]
+    assert told({}) == [(low, to, 0.0) for low, to in ((1, 1), (2, 2), (3, 4), (5, 10), (11, 19), (20, None))]
 
 
 def _before(policy: Policy) -> dict[str, Any]:
