@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddata_pipeline.privacy.tabular.uniqueness import ESTIMATORS, population_uniqueness
+from meddata_pipeline.privacy.tabular.uniqueness import ESTIMATORS, has_estimate, population_uniqueness
 
 Ints = NDArray[np.int64]
 
@@ -74,9 +74,10 @@ def risk_report(
         sampling_fraction: share of the population that the table holds; None: uniqueness is not estimated.
 
     Returns:
-        The keys of formats/policy.md, ``risk --json``, without ``attributes``; and ``sample`` (the prosecutor's risk:
-        average, highest, lowest, the shares of records at both, uniques), ``risk_distribution`` (share of the records
-        by size of their class) and ``histogram`` (classes by size).
+        The keys of formats/policy.md, ``risk --json``, without ``attributes``; and ``without_estimate`` (estimators
+        that say nothing of this table: their None, or the 0 that ARX gives for it, is no small risk), ``sample`` (the
+        prosecutor's risk: average, highest, lowest, the shares of records at both, uniques), ``risk_distribution``
+        (share of the records by size of their class) and ``histogram`` (classes by size).
 
     Source:
         El Emam, Guide to the De-Identification of Personal Health Information, 2013; Dankar and El Emam, A method for
@@ -98,8 +99,10 @@ def risk_report(
         for low, high in zip(RISK_RANGES, ends, strict=True)
     ]
     estimates: dict[str, float | None] = dict.fromkeys(ESTIMATORS)
+    silent = list(ESTIMATORS)
     if sampling_fraction is not None:
         estimates = {name: population_uniqueness(sizes, counts, sampling_fraction, name) for name in ESTIMATORS}
+        silent = [name for name in ESTIMATORS if not has_estimate(sizes, counts, sampling_fraction, name)]
     return {
         "rows": total,
         "classes": len(persons),
@@ -109,6 +112,7 @@ def risk_report(
         "journalist": journalist,
         "marketer": {"success_rate": journalist["success_rate"]},
         "population_uniqueness": estimates,
+        "without_estimate": silent,
         "sample": {
             "average": prosecutor["success_rate"],
             "highest": prosecutor["highest"],
