@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.privacy.policy import Policy, load_policy
@@ -43,13 +44,8 @@ def risk(table: pd.DataFrame, policy: Policy, *, base: Path | None = None) -> di
     Raises:
         BadInput: a quasi-identifier is missing, here or in the population table; the population is too small.
     """
-    names = list(policy.quasi_identifiers)
-    require_columns(table, names, "quasi_identifiers")
-    stars = (table[names].astype(object) == SUPPRESSED).all(axis=1)
-    kept = table.loc[~stars]
-    encoded = {name: encode(kept[name]) for name in names}
+    kept, encoded, units = _kept(table, policy)
     counted = policy.unit is not None and policy.unit in table.columns
-    units = unit_codes(kept, policy) if counted else None
     ids, count = group([c.codes for c in encoded.values()], [len(c.texts) for c in encoded.values()], len(kept))
     unit = units.astype(np.int64) if units is not None else None
     ones = np.ones(len(kept), dtype=np.int64)
@@ -73,7 +69,7 @@ def risk(table: pd.DataFrame, policy: Policy, *, base: Path | None = None) -> di
     told = subset_report(encoded, units)
     return {
         **answer,
-        "suppressed_rows": int(stars.sum()),
+        "suppressed_rows": len(table) - len(kept),
         "counts": "persons" if counted else "rows",
         "population": size,
         "sampling_fraction": fraction,
@@ -96,6 +92,34 @@ def risk(table: pd.DataFrame, policy: Policy, *, base: Path | None = None) -> di
             for s in told.subsets
         ],
     }
+
+
+def _kept(table: pd.DataFrame, policy: Policy) -> tuple[pd.DataFrame, dict[str, Encoded], NDArray[np.int32] | None]:
+    """Rows that are not suppressed, their quasi-identifiers, and whose they are (None: every row is a person)."""
+    names = list(policy.quasi_identifiers)
+    require_columns(table, names, "quasi_identifiers")
+    kept = table.loc[~(table[names].astype(object) == SUPPRESSED).all(axis=1)]
+    units = unit_codes(kept, policy) if policy.unit is not None and policy.unit in table.columns else None
+    return kept, {name: encode(kept[name]) for name in names}, units
+
+
+def unique_people(table: pd.DataFrame, policy: Policy) -> pd.Series[Any]:
+    """Which columns make whom unique: for each row the smallest set of columns that sets its person apart.
+
+    For the people inside who decide on a policy: the answer is about single persons and must not be published.
+
+    Args:
+        table: see ``risk``.
+        policy: see ``risk``.
+
+    Returns:
+        Names of columns by the index of ``table``, the first of several smallest sets; empty for persons who are not
+        unique and for suppressed rows.
+    """
+    kept, encoded, units = _kept(table.reset_index(drop=True), policy)
+    told = subset_report(encoded, units)
+    sets = {row: told.subsets[at].columns for row, at in zip(kept.index, told.smallest, strict=True) if at >= 0}
+    return pd.Series([sets.get(row, ()) for row in range(len(table))], index=table.index, dtype=object)
 
 
 def _population(

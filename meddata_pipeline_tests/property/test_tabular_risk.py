@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.privacy.policy import parse_policy
-from meddata_pipeline.privacy.risk import risk
+from meddata_pipeline.privacy.risk import risk, unique_people
 from meddata_pipeline.privacy.tabular import anonymize, subsets
 from meddata_pipeline.privacy.tabular.values import encode
 
@@ -52,7 +52,7 @@ def test_sets_of_columns_are_counted_like_a_plain_loop(rows: list[tuple[int, ...
     every = [c for n in range(1, 5) for c in itertools.combinations(range(4), n)]
     assert [s.columns for s in report.subsets] == [tuple(_COLUMNS[i] for i in chosen) for chosen in every]
     unique = {chosen: _unique(rows, chosen) for chosen in every}
-    smallest: dict[int, int] = {}
+    smallest: dict[int, tuple[str, ...]] = {}
     minimal_with: dict[int, set[int]] = defaultdict(set)
     for chosen, found in zip(every, report.subsets, strict=True):
         classes = _classes(rows, chosen)
@@ -65,17 +65,25 @@ def test_sets_of_columns_are_counted_like_a_plain_loop(rows: list[tuple[int, ...
         below = set().union(*(unique[s] for s in every if set(s) < set(chosen)))
         assert found.minimal == len(unique[chosen] - below)
         for person in unique[chosen] - below:
-            smallest.setdefault(person, len(chosen))
+            smallest.setdefault(person, tuple(_COLUMNS[i] for i in chosen))
             for i in chosen:
                 minimal_with[i].add(person)
     for i, column in enumerate(report.columns):
         rest = tuple(j for j in range(4) if j != i)
         lost = len(unique[every[-1]]) - len(unique[rest])
         assert (column.alone, column.lost, column.minimal) == (len(unique[i,]), lost, len(minimal_with[i]))
-    assert report.smallest.tolist() == [smallest.get(row[0], 0) for row in rows]
+    named = [report.subsets[at].columns if at >= 0 else None for at in report.smallest]
+    assert named == [smallest.get(row[0]) for row in rows]
+    policy = parse_policy({**_PLAIN, "unit": "who"} if units else _PLAIN)
+    if not wide:
+        assert [columns or None for columns in unique_people(table, policy)] == named
     assert report.complete is not wide
 
 
+_PLAIN: dict[str, Any] = {
+    "quasi_identifiers": {name: {} for name in _COLUMNS},
+    "privacy": [{"model": "k-anonymity", "k": 2}],
+}
 _POLICY: dict[str, Any] = {
     "unit": "who",
     "quasi_identifiers": {

@@ -77,15 +77,15 @@ class SubsetReport:
         columns: one per quasi-identifier.
         uniques: persons unique by all quasi-identifiers.
         complete: whether every set was counted.
-        smallest: shape (records,), size of the smallest set that makes the row's person unique; 0 for others. It is
-            about single persons and must not be published.
+        smallest: shape (rows,), position in ``subsets`` of the smallest set that makes the row's person unique, the
+            first of several; -1 for others. It is about single persons and must not be published.
     """
 
     subsets: list[SubsetCount]
     columns: list[ColumnCount]
     uniques: int
     complete: bool
-    smallest: NDArray[np.int8]
+    smallest: NDArray[np.int32]
 
 
 def group(columns: Sequence[NDArray[np.int32]], sizes: Sequence[int], length: int) -> tuple[Ints, int]:
@@ -232,7 +232,7 @@ def subset_report(encoded: Mapping[str, Encoded], units: NDArray[np.int32] | Non
         unique[mask] = np.packbits(counted.unique[people])
         found[mask] = replace(counted, unique=np.zeros(0, dtype=bool))
 
-    smallest = np.zeros(len(people), dtype=np.int8)
+    smallest = np.full(len(people), -1, dtype=np.int32)
     minimal_of = [np.zeros_like(unique[whole]) for _ in names]
     subsets: list[SubsetCount] = []
     for mask in sorted(found, key=lambda m: (m.bit_count(), [i for i in range(width) if m >> i & 1])):
@@ -245,7 +245,7 @@ def subset_report(encoded: Mapping[str, Encoded], units: NDArray[np.int32] | Non
                 least &= ~unique[rest]
             here = np.unpackbits(least, count=len(people)).astype(bool)
             minimal = int(here.sum())
-            smallest[here & (smallest == 0)] = len(columns)
+            smallest[here & (smallest < 0)] = len(subsets)
             for i in columns:
                 minimal_of[i] |= least
         counted = found[mask]
@@ -269,7 +269,7 @@ def subset_report(encoded: Mapping[str, Encoded], units: NDArray[np.int32] | Non
         )
         for i, name in enumerate(names)
     ]
-    by_owner = np.zeros(unit_count, dtype=np.int8)
+    by_owner = np.full(unit_count, -1, dtype=np.int32)
     by_owner[people] = smallest
     return SubsetReport(subsets, report, len(people), complete, by_owner[owners])
 
