@@ -43,6 +43,7 @@ class Attack:
         sure: people of the register for whom exactly one row fits.
         sure_correct: targets among them whose row it is.
         threshold: what the success rate must stay under.
+        complete: whether the register holds everybody whose rows are released.
     """
 
     columns: tuple[str, ...]
@@ -54,6 +55,7 @@ class Attack:
     sure: int
     sure_correct: int
     threshold: float
+    complete: bool
 
     @property
     def rate(self) -> float:
@@ -67,8 +69,15 @@ class Attack:
 
     @property
     def below_threshold(self) -> bool:
-        """Whether the upper limit of the rate is at most the threshold: a few targets prove nothing."""
-        return self.limits[1] <= self.threshold
+        """Whether the success rate stays within the threshold.
+
+        With everybody in the register the expected rate is exact, and the draw must only not contradict it. With some
+        of the people it says something about the others by its upper limit alone: a few targets prove nothing.
+        """
+        low, high = self.limits
+        if self.complete:
+            return self.expected <= self.threshold + 1e-12 and low <= self.threshold
+        return high <= self.threshold
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -86,6 +95,7 @@ class Attack:
             "sure": self.sure,
             "sure_correct": self.sure_correct,
             "sure_interval": list(interval(self.sure_correct, self.sure)),
+            "complete": self.complete,
             "threshold": self.threshold,
             "met": self.below_threshold,
         }
@@ -95,8 +105,8 @@ class Attack:
         if self.below_threshold:
             return []
         detail = (
-            f"the linkage attack finds {self.rate:.4f} of the people, at most {self.limits[1]:.4f}; "
-            f"the limit is {self.threshold:g}"
+            f"the linkage attack finds {self.rate:.4f} of the people (expected {self.expected:.4f}, "
+            f"95 % interval to {self.limits[1]:.4f}); the limit is {self.threshold:g}"
         )
         return [Reason("linkage-attack", detail)]
 
@@ -145,6 +155,7 @@ def linkage_attack(
     owned = np.array([number.get(person, -1) for person in owner_of], dtype=np.int64)
     present = np.zeros(len(who), dtype=bool)
     present[owned[owned >= 0]] = True
+    everybody = bool(len(owned)) and bool((owned >= 0).all())
 
     useful = ~(released[names].astype(object) == SUPPRESSED).all(axis=1).to_numpy()
     kept, owned = released.loc[useful, names], owned[useful]
@@ -166,6 +177,7 @@ def linkage_attack(
         sure=int(sure.sum()),
         sure_correct=int((sure & hit).sum()),
         threshold=policy.risk.threshold,
+        complete=everybody,
     )
 
 

@@ -298,6 +298,8 @@ def risk_page(
     if (attack := evidence["attack"]) is not None:
         conclusion += ("" if lang == "zh" else " ") + texts["conclusion"]["attack"].format(
             rate=percent(attack["success_rate"], 2),
+            expected=percent(attack["expected_rate"], 2),
+            low=percent(attack["interval"][0], 2),
             high=percent(attack["interval"][1], 2),
             limit=percent(attack["threshold"], 1),
         )

@@ -134,13 +134,17 @@ def test_protection_brings_the_success_rate_under_the_threshold() -> None:
     assert protected == linkage_attack(released, table["who"], register, table["who"], policy, base=BASE)
 
 
-def test_few_targets_prove_nothing() -> None:
+def test_some_of_the_people_say_little_about_the_others() -> None:
     table = _town(20)
-    policy = _policy(quasi_identifiers={"sex": {}}, risk={"threshold": 0.1})
+    policy = _policy(quasi_identifiers={"sex": {}}, risk={"threshold": 0.15})
     register = table[["sex"]]
-    attack = linkage_attack(register, table["who"], register, table["who"], policy, base=BASE, seed=5)
-    assert attack.rate <= 0.1 < attack.limits[1]
-    assert not attack.below_threshold
+    everybody = linkage_attack(register, table["who"], register, table["who"], policy, base=BASE, seed=5)
+    assert everybody.expected == pytest.approx(2 / 20)
+    assert everybody.complete and everybody.rate <= 0.15 < everybody.limits[1] and everybody.below_threshold
+    some = linkage_attack(register, table["who"], register[1:], table["who"], policy, base=BASE, seed=5)
+    assert not some.complete and some.expected <= 0.15 < some.limits[1] and not some.below_threshold
+    strict = _policy(quasi_identifiers={"sex": {}}, risk={"threshold": 0.09})
+    assert not linkage_attack(register, table["who"], register, table["who"], strict, base=BASE, seed=5).below_threshold
     nobody = linkage_attack(register, table["who"], register, "x" + table["who"], policy, base=BASE)
     assert nobody.targets == 0 and nobody.limits == (0.0, 1.0) and nobody.as_dict()["met"] is False
 

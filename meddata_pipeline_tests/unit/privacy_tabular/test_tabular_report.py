@@ -96,7 +96,7 @@ def test_the_report_says_what_was_not_tested_and_what_an_attack_found() -> None:
     html = risk_page("en", told, title=Text(zh="队列", en="Cohort"))
     for heading in ("attack", "estimates", "profiles"):
         assert f'<h3 id="{heading}">' in html
-    assert "its upper 95 % limit" in html and "EMA policy 0070" in html
+    assert "exact 95 % interval" in html and "EMA policy 0070" in html
     failed = risk_evidence(known, risk(table, known), report, {"min": 5}, {**attack.as_dict(), "met": False})
     assert not failed["met"]
 
