@@ -118,3 +118,17 @@ def test_wrong_questions_are_refused() -> None:
         population_uniqueness(one, one, 0.1, "argus")
     with pytest.raises(ValueError, match="fraction"):
         population_uniqueness(one, one, 0.0, "snb")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts", "share"),
+    [
+        # Fitted outside, by a search in the plane of θ and α from four starts; at the ends of the range of α.
+        ([1, 2], [100_000, 1], 1.0),
+        ([1, 105, 357], [2872, 1936, 1134], 3.4194130e-05),
+        ([1, 2, 3], [3928, 492, 500], 0.0200440409),
+    ],
+)
+def test_pitman_where_a_search_for_its_root_may_go_astray(sizes: list[int], counts: list[int], share: float) -> None:
+    found = population_uniqueness(np.array(sizes), np.array(counts), 0.01, "pitman")
+    assert found == pytest.approx(share, rel=1e-5)

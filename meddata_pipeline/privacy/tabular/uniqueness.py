@@ -139,38 +139,55 @@ def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float:
     if groups == sample:  # only singletons: the likelihood grows up to α = 1
         return 1.0
     population = sample / fraction
-    steps = np.arange(1.0, groups)
 
     def inverse_sum(theta: float, alpha: float) -> float:
         """Σ 1 / (θ + iα) over i = 1 … classes − 1; term by term where the closed form would cancel."""
+        if alpha == 0.0:
+            return (groups - 1.0) / theta
         if alpha < _CANCELS:
-            return float((1.0 / (theta + steps * alpha)).sum())
+            return float((1.0 / (theta + np.arange(1.0, groups) * alpha)).sum())
         first = theta / alpha
         return float(digamma(groups + first) - digamma(1.0 + first)) / alpha
+
+    guess = [math.log(sample) / 2.0]
 
     def theta_of(alpha: float) -> float:
         def score(log_shift: float) -> float:
             theta = math.exp(log_shift) - alpha
             return inverse_sum(theta, alpha) - float(digamma(theta + sample) - digamma(theta + 1.0))
 
-        low, high = -30.0, math.log(sample) + 1.0
-        while score(high) > 0.0 and high < 80.0:
-            high += 5.0
-        if score(high) > 0.0:
-            return math.exp(high) - alpha
-        return math.exp(_root(score, low, high)) - alpha if score(low) > 0.0 else math.exp(low) - alpha
+        # The root moves little from one α to the next: look around the last one first. Below exp(−30) θ + α is 0; with
+        # one pair among n persons θ is about n².
+        most = 2.0 * math.log(sample) + 5.0
+        low = high = guess[0]
+        step = 0.25
+        while score(low) < 0.0 and low > -30.0:
+            low, step = max(low - step, -30.0), step * 2.0
+        step = 0.25
+        while score(high) > 0.0 and high < most:
+            high, step = min(high + step, most), step * 2.0
+        if low == high:
+            guess[0] = low
+        elif score(low) > 0.0 > score(high):
+            guess[0] = _root(score, low, high)
+        else:
+            guess[0] = low if low < guess[0] else high
+        return math.exp(guess[0]) - alpha
 
     def score_alpha(alpha: float) -> float:
         theta = theta_of(alpha)
         inner = float(classes @ (digamma(sizes - alpha) - digamma(1.0 - alpha)))
+        if alpha == 0.0:
+            return groups * (groups - 1.0) / (2.0 * theta) - inner
         if alpha < _CANCELS:
+            steps = np.arange(1.0, groups)
             return float((steps / (theta + steps * alpha)).sum()) - inner
         return ((groups - 1.0) - theta * inverse_sum(theta, alpha)) / alpha - inner
 
     alpha = 0.0
     if groups > 1 and score_alpha(0.0) > 0.0:
-        high = 1.0 - 1e-12
-        alpha = _root(score_alpha, 0.0, high) if score_alpha(high) < 0.0 else high
+        low, high = (_CANCELS, 1.0 - 1e-12) if score_alpha(_CANCELS) > 0.0 else (0.0, _CANCELS)
+        alpha = _root(score_alpha, low, high) if score_alpha(high) < 0.0 else high
     theta = theta_of(alpha) if groups > 1 else 0.0
     if theta + alpha <= 0.0:
         return 0.0
