@@ -939,7 +939,19 @@ def _risk_lines(risk: dict[str, Any]) -> list[str]:
     for attacker in ("prosecutor", "journalist"):
         found = risk[attacker]
         lines.append(f"{attacker}: highest {found['highest']:.4f}, at risk {found['records_at_risk']:.2%}")
-    return [*lines, f"marketer: {risk['marketer']['success_rate']:.4f}"]
+    lines.append(f"marketer: {risk['marketer']['success_rate']:.4f}")
+    silent = risk.get("without_estimate", [])
+    estimates = [f"{n} {v:.6f}" for n, v in risk["population_uniqueness"].items() if v is not None and n not in silent]
+    if estimates:
+        lines.append(f"unique in the population, estimated: {', '.join(estimates)}")
+    if (attack := risk.get("attack")) is not None:
+        low, high = attack["interval"]
+        kept = "within" if attack["met"] else "above"
+        lines.append(
+            f"linkage attack: {attack['success_rate']:.4f} ({low:.4f} to {high:.4f}), {kept} the limit "
+            f"{attack['threshold']:g}"
+        )
+    return lines
 
 
 @app.command()

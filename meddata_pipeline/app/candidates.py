@@ -27,6 +27,7 @@ from meddata_pipeline.storage.lake import Partition
 if TYPE_CHECKING:
     import pandas as pd
 
+    from meddata_pipeline.privacy.attack import Attack
     from meddata_pipeline.privacy.policy import Policy
     from meddata_pipeline.quality.contract import Contract
     from meddata_pipeline.study.cohort import FlowStep
@@ -316,9 +317,11 @@ def measure_risk(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("risk", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    policy, _ = policy_of(workplace, product)
-    before = risk(_cohort_frame(workplace, spec), policy)
-    after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}))
+    policy, base = policy_of(workplace, product)
+    cohort = _cohort_frame(workplace, spec)
+    before = risk(cohort, policy, base=base)
+    after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}), base=base)
+    attack = _attack(workplace, product, cohort, policy, base)
     protection = workplace.load_object(candidate_partition("protection", product))
     highest = float(after["prosecutor"]["highest"])
     check = Check(
@@ -328,9 +331,45 @@ def measure_risk(workplace: Workplace, product: str) -> Outcome:
         "risk-above-limit",
         f"highest prosecutor risk {highest:.4f}, limit {policy.risk.threshold:g}",
     )
-    facts = {"highest_before": float(before["prosecutor"]["highest"]), "highest_after": highest, "k": policy.k}
-    report = {"product": product, "before": before, "after": after, "protection": protection}
-    return workplace.keep_object(partition, report, inputs, Outcome("", facts=facts, checks=(check,)))
+    found = Check(
+        "linkage_attack",
+        attack.below_threshold,
+        "error",
+        "linkage-attack",
+        "; ".join(r.detail for r in attack.reasons()),
+    )
+    facts = {
+        "highest_before": float(before["prosecutor"]["highest"]),
+        "highest_after": highest,
+        "attack_upper_limit": attack.limits[1],
+        "k": policy.k,
+    }
+    report = {
+        "product": product,
+        "before": before,
+        "after": after,
+        "protection": protection,
+        "attack": attack.as_dict(),
+    }
+    return workplace.keep_object(partition, report, inputs, Outcome("", facts=facts, checks=(check, found)))
+
+
+def _attack(workplace: Workplace, product: str, cohort: pd.DataFrame, policy: Policy, base: Path) -> Attack:
+    """Attack the candidate with a register of its people that holds the true value of every quasi-identifier."""
+    from meddata_pipeline.privacy.attack import linkage_attack
+    from meddata_pipeline.privacy.release import OLDEST, rekey
+
+    digest = workplace.manifest(cohort_partition(spec_of(workplace, product))).digest
+    # Row ids follow from the key and the person alone: they tell whose a released row is.
+    whose = cohort[["person_id"]].assign(owner=cohort["person_id"])
+    owners = rekey(whose, key=release_key(workplace, product, digest)).set_index("row_id")["owner"]
+    register = cohort.drop_duplicates("person_id")
+    people, register = register["person_id"], register[list(policy.quasi_identifiers)].copy()
+    if "age" in register.columns:  # folded as in every release
+        over = (register["age"] > OLDEST).fillna(False).astype(bool)
+        register["age"] = register["age"].mask(over, OLDEST + 1)
+    released = released_frame(workplace, product).set_index("row_id")
+    return linkage_attack(released, owners, register, people, policy, base=base)
 
 
 def judge_quality(workplace: Workplace, product: str) -> Outcome:

@@ -6,6 +6,7 @@ not: reading tables, building hierarchies, searching; those are in privacy/tabul
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,10 @@ from meddata_pipeline.core.config import load_yaml
 from meddata_pipeline.core.errors import ConfigError
 
 DATE_LEVELS = ("day", "month", "quarter", "year", "decade")
+DIVISION_LEVELS = ("district", "city", "province", "all")
+DIAGNOSIS_LEVELS = ("code", "category", "block", "chapter", "all")
+#: Keys of a quasi-identifier that give it a hierarchy; one of them may stand.
+WAYS = ("hierarchy", "dates", "redact", "intervals", "groups", "divisions", "icd10")
 MODELS = (
     "k-anonymity",
     "k-map",
@@ -57,6 +62,34 @@ class Redaction(_Strict):
     from_: Literal["left", "right"] = Field(default="right", alias="from")
 
 
+class OrderedGroups(_Strict):
+    """Neighbours in an order, so many together at each level.
+
+    Attributes:
+        order: the values in their order, or ``numbers`` or ``text``: the order of the table's own values. Only a
+            written order gives two versions of a table the same groups.
+        sizes: values per group of level 1, groups of level 1 per group of level 2, and so on.
+    """
+
+    order: list[str] | Literal["numbers", "text"]
+    sizes: list[int] = Field(min_length=1)
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _as_text(cls, order: Any) -> Any:
+        from meddata_pipeline.privacy.tabular.values import text_of
+
+        return [text_of(value) for value in order] if isinstance(order, list) else order
+
+    @model_validator(mode="after")
+    def _sensible(self) -> OrderedGroups:
+        if any(size < 2 for size in self.sizes):
+            raise ValueError("a group holds at least two")
+        if isinstance(self.order, list) and len(set(self.order)) != len(self.order):
+            raise ValueError("the order has a value twice")
+        return self
+
+
 class QuasiIdentifier(_Strict):
     """How one quasi-identifier may be generalised; no key at all means that it may not.
 
@@ -64,6 +97,9 @@ class QuasiIdentifier(_Strict):
         hierarchy: file, relative to the policy file; column 0 = value, column i = value at level i.
         dates: what a date becomes, level by level, from fine to coarse.
         redact: characters replaced one by one.
+        groups: neighbours in an order, together.
+        divisions: six-digit codes of China's administrative divisions (GB/T 2260), from fine to coarse.
+        icd10: diagnoses, from fine to coarse.
         intervals: one list of rising break points per level, from fine to coarse; an empty list is ``*``.
         open: whether values outside the break points fall into ``(-∞, first)`` and ``[last, ∞)``.
         raw: whether level 0 is the value itself; with false the finest list is level 0, which keeps exact values of a
@@ -73,21 +109,25 @@ class QuasiIdentifier(_Strict):
     hierarchy: str | None = None
     dates: list[Literal["day", "month", "quarter", "year", "decade"]] | None = Field(default=None, min_length=1)
     redact: Redaction | None = None
+    groups: OrderedGroups | None = None
+    divisions: list[Literal["district", "city", "province", "all"]] | None = Field(default=None, min_length=1)
+    icd10: list[Literal["code", "category", "block", "chapter", "all"]] | None = Field(default=None, min_length=1)
     intervals: list[list[float]] | None = Field(default=None, min_length=1)
     open: bool = False
     raw: bool = True
 
     @model_validator(mode="after")
     def _one_way(self) -> QuasiIdentifier:
-        ways = [n for n in ("hierarchy", "dates", "redact", "intervals") if getattr(self, n) is not None]
+        ways = [name for name in WAYS if getattr(self, name) is not None]
         if len(ways) > 1:
             raise ValueError(f"has {' and '.join(ways)}; give one")
         if self.intervals is None and (self.open or not self.raw):
             raise ValueError("'open' and 'raw' belong to 'intervals'")
-        if self.dates is not None:
-            order = [DATE_LEVELS.index(level) for level in self.dates]
+        known = {"dates": DATE_LEVELS, "divisions": DIVISION_LEVELS, "icd10": DIAGNOSIS_LEVELS}
+        for way, levels in known.items():
+            order = [levels.index(level) for level in getattr(self, way) or []]
             if order != sorted(set(order)):
-                raise ValueError("dates must go from fine to coarse, each level once")
+                raise ValueError(f"{way} must go from fine to coarse, each level once")
         finer: set[float] | None = None
         for points in self.intervals or []:
             if any(b <= a for a, b in pairwise(points)):
@@ -102,7 +142,7 @@ class QuasiIdentifier(_Strict):
     @property
     def generalises(self) -> bool:
         """Whether the column has a hierarchy at all."""
-        return any(v is not None for v in (self.hierarchy, self.dates, self.redact, self.intervals))
+        return any(getattr(self, name) is not None for name in WAYS)
 
 
 class Sensitive(_Strict):
@@ -134,18 +174,68 @@ class Quality(_Strict):
         return weights
 
 
+class AgeOf(_Strict):
+    """An age that a register gives by a birth date.
+
+    Attributes:
+        age_of: column of the birth dates.
+        on: day that the ages hold for.
+    """
+
+    age_of: str
+    on: dt.date
+
+
+class AttackTerms(_Strict):
+    """A linkage attack with a register of the people of the table.
+
+    Attributes:
+        file: CSV or Parquet, relative to the policy file; one row per person.
+        person: column that says who a row is, in the words of the table's ``unit``; by default the same name.
+        columns: quasi-identifier → column of the register that tells it, or an age; by default those of one name.
+        seed: of the attacker's random choices.
+    """
+
+    file: str
+    person: str | None = None
+    columns: dict[str, str | AgeOf] = {}
+    seed: int = 1
+
+
 class RiskTerms(_Strict):
     """What the risk figures are computed for.
 
     Attributes:
-        threshold: a record whose risk lies above it is at risk.
-        sampling_fraction: share of the population that the table holds; None when nobody knows it.
-        population: file with a population table, or None.
+        threshold: a record whose risk lies above it is at risk; by default that of the profile, else 0.2.
+        sampling_fraction: share of the population that the table holds; None when nobody knows it. With a population
+            table it follows from that.
+        population: file with a population table (columns of the quasi-identifiers, not generalised; every row a person,
+            or the policy's ``unit``), or None.
+        profile: a profile of profiles.yaml that the table is to meet.
+        attack: the register to attack the table with, or None.
     """
 
     threshold: float = Field(default=0.2, gt=0.0, le=1.0)
     sampling_fraction: float | None = Field(default=None, gt=0.0, le=1.0)
     population: str | None = None
+    profile: str | None = None
+    attack: AttackTerms | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_of_profile(cls, raw: Any) -> Any:
+        from meddata_pipeline.privacy.profiles import profiles
+
+        if not isinstance(raw, Mapping) or raw.get("profile") is None:
+            return raw
+        known = profiles()
+        if raw["profile"] not in known:
+            raise ValueError(f"the profile is one of {', '.join(known)}")
+        highest = float(known[raw["profile"]].highest)
+        threshold = raw.get("threshold", highest)
+        if isinstance(threshold, float | int) and threshold > highest:
+            raise ValueError(f"the threshold {threshold:g} lies above that of the profile {raw['profile']}")
+        return {**raw, "threshold": threshold}
 
 
 class TextTerms(_Strict):
@@ -226,6 +316,9 @@ class Policy(_Strict):
         for name in self.quality.weights:
             if name not in self.quasi_identifiers:
                 raise ValueError(f"quality.weights: {name} is not a quasi-identifier")
+        for name in self.risk.attack.columns if self.risk.attack is not None else {}:
+            if name not in self.quasi_identifiers:
+                raise ValueError(f"risk.attack.columns: {name} is not a quasi-identifier")
         if self.unit is not None and roles.get(self.unit, "identifiers") != "identifiers":
             raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
         return self
@@ -268,13 +361,6 @@ def _refuse_unsupported(raw: Mapping[str, Any], where: str) -> None:
             f"The search {search} is not supported",
             where=where,
             next_step=f"Supported searches: {', '.join(SUPPORTED_SEARCHES)}",
-        )
-    risk = raw.get("risk")
-    if isinstance(risk, Mapping) and risk.get("population") is not None:
-        raise ConfigError(
-            "A population table (risk.population) is not supported",
-            where=where,
-            next_step="Leave it out; the journalist risk is then that of the table itself",
         )
 
 

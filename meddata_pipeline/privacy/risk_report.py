@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from meddata_pipeline.core.text import Text
 from meddata_pipeline.disclosure.cells import small_cell_limit
 from meddata_pipeline.privacy.policy import Policy, load_policy
+from meddata_pipeline.privacy.profiles import profiles
+from meddata_pipeline.privacy.tabular.classes import RISK_RANGES
+from meddata_pipeline.privacy.tabular.uniqueness import ESTIMATORS, has_estimate, population_uniqueness
 from meddata_pipeline.render.figures import bars
 from meddata_pipeline.render.html import environment, number, page, percent
 from meddata_pipeline.render.texts import load_texts
@@ -26,6 +31,7 @@ def _figures(risk: Mapping[str, Any], smallest: int | None) -> dict[str, Any]:
     rows = risk["rows"]
     return {
         "highest": round(risk["prosecutor"]["highest"], 6),
+        "journalist": round(risk["journalist"]["highest"], 6),
         "records_at_risk": round(risk["prosecutor"]["records_at_risk"], 6),
         "average": round(risk["marketer"]["success_rate"], 6),
         "uniques": round(risk["uniques"] / rows, 6) if rows else 0.0,
@@ -62,8 +68,88 @@ def _ranges(histogram: Mapping[str, int], k: int) -> list[dict[str, Any]]:
     return ranges
 
 
+def _distribution(histogram: Mapping[str, int], limit: int) -> list[dict[str, Any]]:
+    """Share of the people by the size of their class; a range of few people is joined to its neighbour.
+
+    Joined and not left out: the shares add up to 1, so that a single gap could be filled.
+    """
+    ends = [*RISK_RANGES[1:], None]
+    ranges: list[tuple[int, int | None, int]] = []
+    for low, high in zip(RISK_RANGES, ends, strict=True):
+        people = sum(int(s) * n for s, n in histogram.items() if int(s) >= low and (high is None or int(s) < high))
+        if ranges and 0 < ranges[-1][2] < limit:
+            low, people = ranges[-1][0], ranges.pop()[2] + people
+        ranges.append((low, None if high is None else high - 1, people))
+    while len(ranges) > 1 and 0 < ranges[-1][2] < limit:
+        (_, to, few), (low, _, people) = ranges.pop(), ranges.pop()
+        ranges.append((low, to, people + few))
+    total = sum(people for _, _, people in ranges)
+    return [{"from": low, "to": to, "people": round(n / total, 3) if total else 0.0} for low, to, n in ranges]
+
+
+def _estimates(histogram: Mapping[str, int], fraction: float | None) -> dict[str, float | None]:
+    """Estimated uniqueness of the population; None where nothing was, or can be, estimated."""
+    if fraction is None or not histogram:
+        return dict.fromkeys(ESTIMATORS)
+    sizes = np.array([int(size) for size in histogram], dtype=np.int64)
+    counts = np.array(list(histogram.values()), dtype=np.int64)
+    return {
+        name: round(population_uniqueness(sizes, counts, fraction, name), 6)
+        if has_estimate(sizes, counts, fraction, name)
+        else None
+        for name in ESTIMATORS
+    }
+
+
+def _unique_by(before: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+    """What each column adds to being unique before protection, as shares of the unique people."""
+    unique = before["unique_by"]["persons"]
+
+    def share(count: int) -> float | None:
+        few = 0 < count < limit or 0 < unique - count < limit or unique < limit
+        return None if few else round(count / unique, 3)
+
+    return [
+        {"column": c["column"], "lost": share(c["lost"]), "minimal": share(c["minimal"])}
+        for c in before["unique_by"]["columns"]
+    ]
+
+
+def _attack(attack: Mapping[str, Any]) -> dict[str, Any]:
+    """Rates alone: with counts of targets the suppressed rows could be computed back."""
+    return {
+        "columns": attack["columns"],
+        "success_rate": round(attack["success_rate"], 4),
+        "interval": [round(limit, 4) for limit in attack["interval"]],
+        "confidence": attack["confidence"],
+        "expected_rate": round(attack["expected_rate"], 4),
+        "threshold": attack["threshold"],
+        "met": attack["met"],
+    }
+
+
+def _untested(policy: Policy, before: Mapping[str, Any], attack: Mapping[str, Any] | None) -> list[str]:
+    """Ids of texts: what the numbers of this report leave open."""
+    models = " ".join(model.model for model in policy.privacy)
+    attribute = any(name in models for name in ("l-diversity", "t-closeness", "likeness", "disclosure"))
+    open_questions = {
+        "population_uniqueness": before.get("sampling_fraction") is None,
+        "population_table": before.get("population") is None,
+        "linkage_attack": attack is None,
+        "attack_register": attack is not None,
+        "attribute_disclosure": not attribute,
+        "other_products": True,
+        "sensitive_knowledge": True,
+    }
+    return [name for name, left in open_questions.items() if left]
+
+
 def risk_evidence(
-    policy: Policy, before: Mapping[str, Any], report: Mapping[str, Any], counted: Mapping[str, Any]
+    policy: Policy,
+    before: Mapping[str, Any],
+    report: Mapping[str, Any],
+    counted: Mapping[str, Any],
+    attack: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What is published about the risk of a release; a small number of suppressed rows is not.
 
@@ -75,6 +161,7 @@ def risk_evidence(
         before: ``risk`` of the table before anonymization.
         report: report of ``anonymize``, with a solution.
         counted: answer of ``verify``.
+        attack: ``Attack.as_dict`` of a linkage attack on the release; None when there was none.
 
     Returns:
         Plain JSON, the same for the same release.
@@ -83,13 +170,15 @@ def risk_evidence(
     gone = int(report["suppressed_rows"])
     after = _figures(report["risk"], counted["min"])
     met = counted["min"] is not None and counted["min"] >= policy.k and after["highest"] <= policy.risk.threshold + 1e-9
+    histogram = report["classes"]["histogram"]
     return {
         "k": policy.k,
         "counts": report["asked"]["counts"],
         "threshold": policy.risk.threshold,
+        "profile": policy.risk.profile,
         "suppression_limit": policy.suppression_limit,
         "linkability": policy.linkability,
-        "met": met,
+        "met": met and (attack is None or bool(attack["met"])),
         "rows": int(report["risk"]["rows"]),
         "released": policy.released_columns,
         "suppressed_rows": f"<{limit}" if 0 < gone < limit else gone,
@@ -99,16 +188,48 @@ def risk_evidence(
         "checked": report["checked"],
         "before": {**_figures(before, None), **({"classes": None} if 0 < gone < limit else {})},
         "after": after,
-        "class_sizes": _ranges(report["classes"]["histogram"], policy.k),
+        "class_sizes": _ranges(histogram, policy.k),
+        "risk_distribution": {
+            "before": _distribution(before["histogram"], limit),
+            "after": _distribution(histogram, limit),
+        },
         "information_kept": {name: round(c["information_kept"], 4) for name, c in report["columns"].items()},
         "treatments": _treatments(policy, report),
+        "unique_by": _unique_by(before, limit),
         "attributes": [
-            {**row, "distinction": round(row["distinction"], 4), "separation": round(row["separation"], 4)}
+            {
+                "columns": row["columns"],
+                "distinction": round(row["distinction"], 4),
+                "separation": round(row["separation"], 4),
+            }
             for row in before["attributes"]
             if len(row["columns"]) in {1, 2, len(policy.quasi_identifiers)}
         ],
-        "population_uniqueness": dict(report["risk"]["population_uniqueness"]),
+        "sampling_fraction": before.get("sampling_fraction"),
+        "population_uniqueness": {
+            "before": _estimates(before["histogram"], before.get("sampling_fraction")),
+            "after": _estimates(histogram, before.get("sampling_fraction")),
+        },
+        "profiles": [
+            {"id": p.id, "k": p.k, "highest": float(p.highest), "status": p.status, "met": p.met(counted["min"])}
+            for p in profiles().values()
+        ],
+        "attack": None if attack is None else _attack(attack),
+        "untested": _untested(policy, before, attack),
     }
+
+
+def _range_label(row: Mapping[str, Any], unit: str) -> str:
+    if row["to"] is None:
+        return f"≥ {row['from']} {unit}"
+    return f"{row['from']}–{row['to']} {unit}" if row["to"] > row["from"] else f"{row['from']} {unit}"
+
+
+def _attack_text(evidence: Mapping[str, Any], called: Mapping[str, Text], words: str, lang: str) -> str:
+    if evidence["attack"] is None:
+        return ""
+    known = [called[name].get(lang) if name in called else name for name in evidence["attack"]["columns"]]
+    return words.format(columns=("、" if lang == "zh" else ", ").join(known))
 
 
 def risk_page(
@@ -139,10 +260,7 @@ def risk_page(
     figures = texts["quantitative"]
     called = dict(names or {})
     ranges = evidence["class_sizes"]
-    labels = [
-        f"{row['from']}–{row['to']} {figures['unit']}" if row["to"] else f"≥ {row['from']} {figures['unit']}"
-        for row in ranges
-    ]
+    labels = [_range_label(row, figures["unit"]) for row in ranges]
     sizes = bars(
         labels,
         [float(row["classes"]) for row in ranges],
@@ -159,6 +277,17 @@ def risk_page(
         texts=[[percent(max(value, 0.0), 0)] for value in kept.values()],
         highest=1.0,
     )
+    distributions = {
+        when: bars(
+            [_range_label(row, figures["unit"]) for row in shares],
+            [row["people"] for row in shares],
+            title=figures["distribution"][when],
+            desc=figures["distribution_desc"],
+            texts=[[percent(row["people"], 1)] for row in shares],
+            highest=1.0,
+        )
+        for when, shares in evidence["risk_distribution"].items()
+    }
     words = texts["conclusion"]["met" if evidence["met"] else "not_met"]
     conclusion = words.format(
         min=number(evidence["after"]["smallest"]),
@@ -166,6 +295,14 @@ def risk_page(
         highest=percent(evidence["after"]["highest"], 1),
         threshold=percent(evidence["threshold"], 1),
     )
+    if (attack := evidence["attack"]) is not None:
+        conclusion += ("" if lang == "zh" else " ") + texts["conclusion"]["attack"].format(
+            rate=percent(attack["success_rate"], 2),
+            expected=percent(attack["expected_rate"], 2),
+            low=percent(attack["interval"][0], 2),
+            high=percent(attack["interval"][1], 2),
+            limit=percent(attack["threshold"], 1),
+        )
     return page(
         environment(_PACKAGE),
         "risk.html",
@@ -179,6 +316,10 @@ def risk_page(
         translation=translation,
         sizes_svg=sizes,
         kept_svg=information,
+        distribution_svg=distributions,
+        profiles=profiles(),
+        attack_text=_attack_text(evidence, called, figures["attack_text"], lang),
+        estimates_note=figures["estimates_note"].format(fraction=percent(evidence["sampling_fraction"], 1)),
         conclusion=conclusion,
     )
 
@@ -197,7 +338,8 @@ def render(
     """The risk page of a candidate.
 
     Args:
-        risk: ``before`` (risk of the cohort) and ``protection`` (report of ``anonymize`` that a recount agreed with).
+        risk: ``before`` (risk of the cohort), ``protection`` (report of ``anonymize`` that a recount agreed with) and,
+            where one was carried out, ``attack``.
         policy: the policy or its file.
         title: of the product.
         lang: ``zh`` or ``en``.
@@ -218,4 +360,5 @@ def published(risk: Mapping[str, Any], *, policy: Policy | Path) -> dict[str, An
     """What of a candidate's risk figures may be published; arguments as in render."""
     asked = load_policy(policy) if isinstance(policy, Path) else policy
     protection = risk["protection"]
-    return risk_evidence(asked, risk["before"], protection, {"min": protection["classes"]["min"]})
+    counted = {"min": protection["classes"]["min"]}
+    return risk_evidence(asked, risk["before"], protection, counted, risk.get("attack"))

@@ -302,7 +302,7 @@ def test_a_gate_that_fails_leaves_the_last_release_and_the_other_products(demo: 
     assert answer.code == 1
     refused = answer.product(COHORT)
     assert refused["status"] == "refused"
-    assert [r["code"] for r in refused["reasons"]] == ["risk-below-limit"]
+    assert [r["code"] for r in refused["reasons"]] == ["risk-below-limit", "linkage-attack"]
     assert refused["digest"] == demo.answer.product(COHORT)["digest"]
     assert answer.product(REPORT)["status"] == "unchanged"
     assert _bytes(home) == before

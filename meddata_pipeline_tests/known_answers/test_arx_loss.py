@@ -92,20 +92,3 @@ def test_risk_after_anonymization_equals_arx() -> None:
     assert result.report["risk"]["prosecutor"]["highest"] == pytest.approx(expected["prosecutor_highest"], rel=1e-9)
     assert result.report["risk"]["marketer"]["success_rate"] == pytest.approx(expected["marketer_success"], rel=1e-9)
     assert risk(result.require(), parse_policy(raw))["prosecutor"] == result.report["risk"]["prosecutor"]
-
-
-def test_risk_before_equals_arx() -> None:
-    for row in _expected()["risk"]:
-        policy = parse_policy(
-            {
-                "quasi_identifiers": {name: {} for name in row["quasi_identifiers"]},
-                "privacy": [{"model": "k-anonymity", "k": 1}],
-                "risk": {"threshold": row["threshold"], "sampling_fraction": row["sampling_fraction"]},
-            }
-        )
-        answer = risk(_adult(), policy)
-        assert (answer["rows"], answer["classes"]) == (row["rows"], row["classes"])
-        assert answer["average_class_size"] == pytest.approx(row["avg_class_size"], rel=1e-9)
-        assert answer["uniques"] == row["sample"]["uniques"]
-        for attacker in ("prosecutor", "journalist", "marketer"):
-            assert answer[attacker] == pytest.approx(row[attacker], rel=1e-9)

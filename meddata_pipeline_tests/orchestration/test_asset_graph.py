@@ -56,6 +56,7 @@ def test_gates_block(defs: Definitions) -> None:
         ("leak_audit", "planted_recall_floor"),
         ("candidate_table", "k_anonymity"),
         ("candidate_risk", "risk_below_limit"),
+        ("candidate_risk", "linkage_attack"),
         ("candidate_quality", "contract_errors"),
         ("candidate_dossier", "no_identifier_inside"),
     }

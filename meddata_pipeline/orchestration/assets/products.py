@@ -54,7 +54,10 @@ def build() -> list[AssetsDefinition]:
         _per_product("cohort_study", ["cohort_table"], candidates.study_cohort),
         _per_product("candidate_table", ["cohort_table"], candidates.protect, ["row_balance", "k_anonymity"]),
         _per_product(
-            "candidate_risk", ["cohort_table", "candidate_table"], candidates.measure_risk, ["risk_below_limit"]
+            "candidate_risk",
+            ["cohort_table", "candidate_table"],
+            candidates.measure_risk,
+            ["risk_below_limit", "linkage_attack"],
         ),
         _per_product(
             "candidate_quality", ["candidate_table"], candidates.judge_quality, ["contract_errors", "contract_warnings"]

@@ -1,7 +1,8 @@
 """Generalisation hierarchies: what each value of a quasi-identifier becomes, level by level.
 
-What belongs here: hierarchies from a file, dates, break points and redaction, and the check that each level only merges
-values of the level before it (the search prunes by that). What does not: choosing a level; see search.py.
+What belongs here: hierarchies from a file, dates, break points, groups, codes and redaction, and the check that each
+level only merges values of the level before it (the search prunes by that). What does not: the rules of code systems
+(codes.py), choosing a level (search.py).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddata_pipeline.core.errors import BadInput, ConfigError
-from meddata_pipeline.privacy.policy import QuasiIdentifier
+from meddata_pipeline.privacy.policy import OrderedGroups, QuasiIdentifier
+from meddata_pipeline.privacy.tabular.codes import diagnosis_label, division_label
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Codes, text_of
 
 _SHOWN = 5
+_Rule = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def interval_label(low: float | None, high: float | None) -> str:
     return f"[{text_of(low)}, {text_of(high)})"
 
 
-def _interval_rule(points: Sequence[float], open_ends: bool) -> Callable[[str], str | None]:
+def _interval_rule(points: Sequence[float], open_ends: bool) -> _Rule:
     bounds: list[float | None] = [None, *points, None]
 
     def rule(text: str) -> str | None:
@@ -102,7 +105,7 @@ def date_label(day: dt.date, level: str) -> str:
     return f"{day.year // 10 * 10:04d}s"
 
 
-def _date_rule(level: str) -> Callable[[str], str | None]:
+def _date_rule(level: str) -> _Rule:
     def rule(text: str) -> str | None:
         if text == MISSING:
             return MISSING
@@ -114,7 +117,7 @@ def _date_rule(level: str) -> Callable[[str], str | None]:
     return rule
 
 
-def _redact_rule(count: int, character: str, from_right: bool, width: int) -> Callable[[str], str | None]:
+def _redact_rule(count: int, character: str, from_right: bool, width: int) -> _Rule:
     def rule(text: str) -> str | None:
         # Shorter values are padded, so that equal lengths do not set them apart once they are redacted.
         padded = text.rjust(width) if from_right else text.ljust(width)
@@ -123,6 +126,48 @@ def _redact_rule(count: int, character: str, from_right: bool, width: int) -> Ca
         return padded[: width - count] + character * count if from_right else character * count + padded[count:]
 
     return rule
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _group_rules(spec: OrderedGroups, texts: Sequence[str]) -> list[_Rule]:
+    """Level 0 is the value; each further level takes so many groups of the level before it together."""
+    if isinstance(spec.order, list):
+        order = list(spec.order)
+    elif spec.order == "text":
+        order = sorted({text for text in texts if text != MISSING})
+    else:
+        numbers = sorted({(value, text) for text in texts if (value := _number(text)) is not None})
+        order = [text for _, text in numbers]
+    place = {text: at for at, text in enumerate(order)}
+    width = 1
+    rules: list[_Rule] = [lambda text: text if text == MISSING or text in place else None]
+    for size in spec.sizes:
+        width *= size
+
+        def rule(text: str, width: int = width) -> str | None:
+            if text == MISSING:
+                return MISSING
+            if text not in place:
+                return None
+            low = place[text] // width * width
+            high = min(low + width, len(order)) - 1
+            if low == 0 and high == len(order) - 1:
+                return SUPPRESSED
+            return order[low] if low == high else f"{order[low]} – {order[high]}"
+
+        rules.append(rule)
+    return rules
+
+
+def _code_rule(label: Callable[[str, str], str | None], level: str) -> _Rule:
+    return lambda text: label(text, level)
 
 
 def _identity(text: str) -> str:
@@ -142,13 +187,8 @@ def _uncovered(column: str, missing: list[str], hidden: bool) -> BadInput:
     )
 
 
-def _from_rows(
-    column: str, texts: Sequence[str], table: dict[str, list[str]], hidden: bool, generalises: bool
-) -> Hierarchy:
-    """Build a hierarchy from leaf → labels per level; leaves of the table must all be there."""
-    missing = [text for text in texts if text not in table]
-    if missing:
-        raise _uncovered(column, missing, hidden)
+def _from_rows(column: str, texts: Sequence[str], table: dict[str, list[str]], generalises: bool) -> Hierarchy:
+    """Build a hierarchy from leaf → labels per level; all texts are among the leaves."""
     leaves = len(table)
     depth = len(next(iter(table.values()))) if table else 1
     levels: list[Level] = []
@@ -226,29 +266,61 @@ def build(
         BadInput: values are not covered; the text names the column, how many, and up to five unless hidden.
         ConfigError: the hierarchy file is missing, ragged or no tree.
     """
+    table, missing = labels(column, spec, texts, base=base, delimiter=delimiter)
+    if missing:
+        raise _uncovered(column, missing, hidden)
+    return _from_rows(column, texts, table, spec.generalises)
+
+
+def labels(
+    column: str, spec: QuasiIdentifier, texts: Sequence[str], *, base: Path, delimiter: str = ","
+) -> tuple[dict[str, list[str]], list[str]]:
+    """What each value becomes, level by level; values that the hierarchy lacks are told, not refused.
+
+    Args:
+        column: its name, for messages.
+        spec: how it may be generalised.
+        texts: distinct values in canonical spelling.
+        base: see ``build``.
+        delimiter: see ``build``.
+
+    Returns:
+        Labels by value (of a hierarchy file: of all its values), and the values without any, in the order of
+        ``texts``.
+
+    Raises:
+        ConfigError: the hierarchy file is missing or ragged.
+    """
     if spec.hierarchy is not None:
-        return _from_rows(column, texts, _read_file(column, base / spec.hierarchy, delimiter), hidden, True)
-    rules: list[Callable[[str], str | None]] = []
-    if spec.dates is not None:
-        rules = [_date_rule(level) for level in spec.dates]
-    elif spec.intervals is not None:
-        rules = [_identity] if spec.raw else []
-        rules += [_interval_rule(points, spec.open) for points in spec.intervals]
-    elif spec.redact is not None:
-        width = max((len(text) for text in texts), default=0)
-        right = spec.redact.from_ == "right"
-        rules = [_redact_rule(i, spec.redact.characters, right, width) for i in range(width + 1)]
-    else:
-        rules = [_identity]
+        leaves = _read_file(column, base / spec.hierarchy, delimiter)
+        return leaves, [text for text in texts if text not in leaves]
+    rules = _rules(spec, texts)
     table: dict[str, list[str]] = {}
     missing: list[str] = []
     for text in texts:
-        labels = [rule(text) for rule in rules]
-        covered = [label for label in labels if label is not None]
-        if len(covered) < len(labels):
+        found = [rule(text) for rule in rules]
+        covered = [label for label in found if label is not None]
+        if len(covered) < len(found):
             missing.append(text)
         else:
             table[text] = covered
-    if missing:
-        raise _uncovered(column, missing, hidden)
-    return _from_rows(column, texts, table, hidden, spec.generalises)
+    return table, missing
+
+
+def _rules(spec: QuasiIdentifier, texts: Sequence[str]) -> list[_Rule]:
+    if spec.dates is not None:
+        return [_date_rule(level) for level in spec.dates]
+    if spec.divisions is not None:
+        return [_code_rule(division_label, level) for level in spec.divisions]
+    if spec.icd10 is not None:
+        return [_code_rule(diagnosis_label, level) for level in spec.icd10]
+    if spec.groups is not None:
+        return _group_rules(spec.groups, texts)
+    if spec.intervals is not None:
+        raw = [_identity] if spec.raw else []
+        return [*raw, *(_interval_rule(points, spec.open) for points in spec.intervals)]
+    if spec.redact is not None:
+        width = max((len(text) for text in texts), default=0)
+        right = spec.redact.from_ == "right"
+        return [_redact_rule(i, spec.redact.characters, right, width) for i in range(width + 1)]
+    return [_identity]

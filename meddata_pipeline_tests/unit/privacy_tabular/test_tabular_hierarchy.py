@@ -9,7 +9,8 @@ import pytest
 
 from meddata_pipeline.core.errors import BadInput, ConfigError
 from meddata_pipeline.privacy.policy import QuasiIdentifier
-from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
+from meddata_pipeline.privacy.tabular import codes
+from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build, labels
 
 
 def _build(spec: dict[str, Any], texts: list[str], base: Path = Path(), hidden: bool = False) -> Hierarchy:
@@ -39,6 +40,19 @@ def _labels(hierarchy: Hierarchy, level: int) -> list[str]:
         ({"redact": {"characters": "#", "from": "right"}}, ["20012", "20019"], 1, ["2001#", "2001#"]),
         ({"redact": {"from": "left"}}, ["ab", "cde"], 3, ["***", "***"]),
         ({}, ["M"], 0, ["M"]),
+        ({"groups": {"order": ["I", "II", "III", "IV"], "sizes": [2]}}, ["IV", "I", ""], 1, ["III – IV", "I – II", ""]),
+        ({"groups": {"order": ["I", "II", "III"], "sizes": [2, 2]}}, ["III", "I"], 1, ["III", "I – II"]),
+        ({"groups": {"order": ["I", "II", "III"], "sizes": [2, 2]}}, ["III", "I"], 2, ["*", "*"]),
+        ({"groups": {"order": "numbers", "sizes": [2]}}, ["10", "9", "100"], 1, ["9 – 10", "9 – 10", "100"]),
+        ({"groups": {"order": "text", "sizes": [2]}}, ["10", "9", "100"], 1, ["10 – 100", "9", "10 – 100"]),
+        ({"divisions": ["district", "city", "province"]}, ["440305", "110101"], 0, ["440305", "110101"]),
+        ({"divisions": ["district", "city", "province"]}, ["440305", "440300", ""], 1, ["440300", "440300", ""]),
+        ({"divisions": ["district", "city", "province"]}, ["440305", "650102"], 2, ["广东省", "新疆维吾尔自治区"]),
+        ({"divisions": ["city", "all"]}, ["440305", ""], 1, ["*", "*"]),
+        ({"icd10": ["code", "block"]}, ["K04.000x003", "k05.1", "C50.9"], 1, ["K00-K14", "K00-K14", "C50"]),
+        ({"icd10": ["category", "chapter"]}, ["K04.0", "X85", "Y09.1"], 1, ["K00-K93", "V01-Y98", "V01-Y98"]),
+        ({"icd10": ["category", "chapter"]}, ["D48.9", "D50", "A170†"], 0, ["D48", "D50", "A17"]),
+        ({"icd10": ["code", "block", "chapter", "all"]}, ["U07.1", "", "K15"], 1, ["U00-U49", "", "K15"]),
     ],
 )
 def test_labels(spec: dict[str, Any], texts: list[str], level: int, expected: list[str]) -> None:
@@ -86,6 +100,13 @@ def test_uncovered_values_are_counted_and_shown_only_on_request() -> None:
         {"dates": ["year", "month"]},
         {"dates": ["week"]},
         {"dates": ["year"], "intervals": [[0, 1]]},
+        {"divisions": ["city", "district"]},
+        {"icd10": ["chapter", "block"]},
+        {"icd10": []},
+        {"groups": {"order": ["a", "a"], "sizes": [2]}},
+        {"groups": {"order": ["a", "b"], "sizes": [1]}},
+        {"groups": {"order": "size", "sizes": [2]}},
+        {"icd10": ["code"], "divisions": ["city"]},
         {"open": True},
         {"bins": 3},
     ],
@@ -93,3 +114,29 @@ def test_uncovered_values_are_counted_and_shown_only_on_request() -> None:
 def test_wrong_specifications_are_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         QuasiIdentifier.model_validate(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        ({"divisions": ["city"]}, ["990101", "44030", "4403051", "广东"]),
+        ({"icd10": ["code", "block"]}, ["K95", "D90", "M8000/3", "4K", "K04.0 ", "K0"]),
+        ({"groups": {"order": ["I", "II"], "sizes": [2]}}, ["III"]),
+        ({"groups": {"order": "numbers", "sizes": [2]}}, ["many", "inf"]),
+    ],
+)
+def test_what_is_no_code_is_not_covered(spec: dict[str, Any], wrong: list[str]) -> None:
+    table, missing = labels("x", QuasiIdentifier.model_validate(spec), wrong, base=Path())
+    assert missing == wrong and table == {}
+
+
+def test_blocks_fill_their_chapters_without_overlap() -> None:
+    chapters, blocks = codes._ranges()
+    assert len(chapters[0]) == 22
+    for firsts, lasts in (chapters, blocks):
+        assert all(first <= last for first, last in zip(firsts, lasts, strict=True))
+        assert all(last < first for last, first in zip(lasts, firsts[1:], strict=False))
+    for first, last in zip(*blocks, strict=True):
+        assert codes._range(first, chapters) == codes._range(last, chapters) is not None
+    assert set(chapters[0]) <= set(blocks[0])
+    assert len(codes._provinces()) == 34

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,10 @@ import pytest
 
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.core.text import Text
+from meddata_pipeline.privacy.attack import linkage_attack
 from meddata_pipeline.privacy.policy import Policy, load_policy
 from meddata_pipeline.privacy.risk import risk
-from meddata_pipeline.privacy.risk_report import published, render, risk_evidence, risk_page
+from meddata_pipeline.privacy.risk_report import _distribution, published, render, risk_evidence, risk_page
 from meddata_pipeline.privacy.tabular import anonymize
 from meddata_pipeline.privacy.tabular.verify import verify
 from meddata_pipeline_tests.unit.privacy_tabular.test_tabular_products import cohort
@@ -33,7 +35,7 @@ def test_the_page_has_the_chapters_and_the_conclusion(lang: str) -> None:
     html = risk_page(lang, evidence, names={"age": Text(zh="年龄", en="Age")}, translation="x.html", **options)
     for anchor in ("preparation", "qualitative", "quantitative", "conclusion", "untested"):
         assert f'<h2 id="{anchor}">' in html
-    assert html.count("<svg") == 2 and (lang == "en" or "NOT FOR REAL DATA" in html)
+    assert html.count("<svg") == 4 and (lang == "en" or "NOT FOR REAL DATA" in html)
     assert ("满足策略" if lang == "zh" else "The policy is met") in html
     assert "hospital-a" not in html and "p17" not in html
     assert html == risk_page(lang, evidence, names={"age": Text(zh="年龄", en="Age")}, translation="x.html", **options)
@@ -65,6 +67,63 @@ def test_a_candidate_is_rendered_from_what_it_keeps() -> None:
     assert published(kept, policy=path) == evidence
     html = render(kept, policy=path, title=Text(zh="队列", en="Cohort"), lang="en")
     assert "Data as of" not in html and "The policy is met" in html
+
+
+def test_the_report_says_what_was_not_tested_and_what_an_attack_found() -> None:
+    policy, report, evidence = _evidence(cohort())
+    assert {"linkage_attack", "population_uniqueness", "population_table"} <= set(evidence["untested"])
+    assert evidence["population_uniqueness"]["before"] == dict.fromkeys(["dankar", "pitman", "zayatz", "snb"])
+    table = cohort()
+    known = policy.model_copy(update={"risk": policy.risk.model_copy(update={"sampling_fraction": 0.05})})
+    released = anonymize(table, policy, Path()).require()
+    names = list(policy.quasi_identifiers)
+    register = table.drop_duplicates("person_id")
+    attack = linkage_attack(released, table["person_id"], register[names], register["person_id"], known, base=Path())
+    told = risk_evidence(known, risk(table, known), report, {"min": 5}, attack.as_dict())
+    assert "linkage_attack" not in told["untested"] and "population_uniqueness" not in told["untested"]
+    assert set(told["attack"]) == {
+        "columns",
+        "success_rate",
+        "interval",
+        "confidence",
+        "expected_rate",
+        "threshold",
+        "met",
+    }  # no counts: they would give the suppressed rows back
+    estimates = told["population_uniqueness"]
+    assert estimates["before"]["pitman"] > 0 and estimates["before"]["snb"] is None
+    assert estimates["after"]["pitman"] == 0 and told["met"]
+    html = risk_page("en", told, title=Text(zh="队列", en="Cohort"))
+    for heading in ("attack", "estimates", "profiles"):
+        assert f'<h3 id="{heading}">' in html
+    assert "exact 95 % interval" in html and "EMA policy 0070" in html
+    failed = risk_evidence(known, risk(table, known), report, {"min": 5}, {**attack.as_dict(), "met": False})
+    assert not failed["met"]
+
+
+def test_the_distribution_of_risk_adds_up() -> None:
+    _, _, evidence = _evidence(cohort())
+    for when in ("before", "after"):
+        assert sum(row["people"] for row in evidence["risk_distribution"][when]) == pytest.approx(1.0, abs=0.01)
+    assert sum(row["people"] for row in evidence["risk_distribution"]["after"][:3]) == 0.0
+    assert [row["met"] for row in evidence["profiles"]] == [True, False, False]
+
+
+def test_few_people_are_never_a_range_of_their_own() -> None:
+    """Nor a gap that the other shares would fill."""
+
+    def told(histogram: dict[str, int]) -> list[tuple[int, int | None, float]]:
+        return [(row["from"], row["to"], row["people"]) for row in _distribution(histogram, 10)]
+
+    assert told({"1": 9, "2": 3, "12": 1, "30": 1}) == [
+        (1, 2, 0.263),
+        (3, 4, 0.0),
+        (5, 10, 0.0),
+        (11, 19, 0.211),
+        (20, None, 0.526),
+    ]
+    assert told({"1": 40, "5": 1}) == [(1, None, 1.0)]
+    assert told({}) == [(low, to, 0.0) for low, to in ((1, 1), (2, 2), (3, 4), (5, 10), (11, 19), (20, None))]
 
 
 def _before(policy: Policy) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""A table from outside beside a release: which of its rows could stand behind which released combination.
+
+What belongs here: matching values with what they may have become, at whatever level, as an attacker would. What does
+not: what he then knows (../risk.py for a population table, ../attack.py for a register).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddata_pipeline.privacy.policy import QuasiIdentifier
+from meddata_pipeline.privacy.tabular.hierarchy import labels
+from meddata_pipeline.privacy.tabular.values import SUPPRESSED, Encoded
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pairs of a row outside and a class of the release that it fits.
+
+    Attributes:
+        rows: shape (pairs,), positions in the table outside, rising.
+        classes: shape (pairs,), the class.
+    """
+
+    rows: Ints
+    classes: Ints
+
+
+def _fitting(
+    column: str, spec: QuasiIdentifier, released: list[str], outside: list[str], base: Path, delimiter: str
+) -> tuple[Ints, Ints]:
+    """For each value outside the released labels that it may have become: how many, and which, one after the other."""
+    # Redaction pads to the longest value: the released ones show how long that was.
+    table, _ = labels(column, spec, [*outside, *released], base=base, delimiter=delimiter)
+    code = {label: i for i, label in enumerate(released)}
+    found: list[list[int]] = []
+    for text in outside:
+        fits = {*table.get(text, ()), SUPPRESSED}
+        found.append(sorted(code[label] for label in fits if label in code))
+    counts = np.array([len(codes) for codes in found], dtype=np.int64)
+    return counts, np.array([code for codes in found for code in codes], dtype=np.int64)
+
+
+def match(
+    released: Mapping[str, Encoded],
+    ids: Ints,
+    outside: Mapping[str, Encoded],
+    specs: Mapping[str, QuasiIdentifier],
+    *,
+    base: Path,
+    delimiter: str = ",",
+) -> Matches:
+    """Find for each row outside the classes of the release that it fits.
+
+    A row fits when each of its values is, at some level of the column's hierarchy, the released one. That holds for
+    one level per column and for local recoding. Values that the hierarchy lacks fit only ``*``.
+
+    Args:
+        released: columns of the release, each with codes of shape (rows,).
+        ids: shape (rows,), class of each released row by these columns, dense from 0.
+        outside: the same columns of the other table, not generalised.
+        specs: hierarchies of these columns.
+        base: folder that hierarchy files are relative to.
+        delimiter: of hierarchy files.
+
+    Returns:
+        The pairs.
+    """
+    count = int(ids.max()) + 1 if len(ids) else 0
+    example = np.zeros(count, dtype=np.int64)
+    example[ids] = np.arange(len(ids))
+    length = len(next(iter(outside.values())).codes)
+    rows = np.arange(length, dtype=np.int64)
+    # Prefixes of combinations: of the classes, and of the pairs that still fit one of them.
+    inside, pairs = np.zeros(count, dtype=np.int64), np.zeros(length, dtype=np.int64)
+    for name, column in released.items():
+        other = outside[name]
+        counts, fitting = _fitting(name, specs[name], column.texts, other.texts, base, delimiter)
+        codes = other.codes[rows]
+        start = (np.cumsum(counts) - counts)[codes]
+        times = counts[codes]
+        rows, pairs = np.repeat(rows, times), np.repeat(pairs, times)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        size = len(column.texts)
+        key = pairs * size + fitting[np.repeat(start, times) + within]
+        inside, prefixes = pd.factorize(inside * size + column.codes[example])
+        pairs = pd.Index(prefixes).get_indexer(pd.Index(key)).astype(np.int64)
+        rows, pairs = rows[pairs >= 0], pairs[pairs >= 0]
+        inside = inside.astype(np.int64, copy=False)
+    by_prefix = np.zeros(count, dtype=np.int64)
+    by_prefix[inside] = np.arange(count)
+    return Matches(rows, by_prefix[pairs])
+
+
+def persons_outside(matches: Matches, classes: int, units: NDArray[np.int32] | None) -> Ints:
+    """Persons outside that fit each class.
+
+    Args:
+        matches: from ``match``.
+        classes: number of classes of the release.
+        units: shape (rows outside,), code of each row's person; None when every row is a person.
+
+    Returns:
+        Counts of shape (classes,).
+    """
+    if units is None:
+        return np.bincount(matches.classes, minlength=classes).astype(np.int64)
+    width = int(units.max()) + 1 if len(units) else 1
+    pairs = pd.unique(matches.classes * width + units[matches.rows])
+    return np.bincount(pairs // width, minlength=classes).astype(np.int64)
