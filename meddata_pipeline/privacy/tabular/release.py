@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddata_pipeline.core.errors import BadInput, Reason, Refused
-from meddata_pipeline.privacy.policy import Policy
+from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
+from meddata_pipeline.privacy.tabular.check import Checker, lattice_size
 from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
+from meddata_pipeline.privacy.tabular.encode import merge, subset_rows
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
-from meddata_pipeline.privacy.tabular.lattice import Table
-from meddata_pipeline.privacy.tabular.metric import Loss
+from meddata_pipeline.privacy.tabular.metrics import create
+from meddata_pipeline.privacy.tabular.models import create_models
+from meddata_pipeline.privacy.tabular.result import Anonymized
 from meddata_pipeline.privacy.tabular.search import search
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded, encode
 
@@ -30,44 +33,6 @@ from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded
 _PROSE_WIDTH = 40
 _PROSE_DISTINCT = 50
 _PROSE_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Anonymized:
-    """An anonymised table.
-
-    Attributes:
-        table: the release: quasi-identifiers, sensitive and insensitive columns, in the policy's order; the index is
-            that of the input. None when no transformation meets the policy.
-        report: the answer of ``anonymize --json`` without ``seconds``, so that it is the same at every run.
-        suppressed: shape (input rows,), True where a row was suppressed.
-        transformation: level of each quasi-identifier.
-    """
-
-    table: pd.DataFrame | None
-    report: dict[str, Any]
-    suppressed: NDArray[np.bool_]
-    transformation: dict[str, int]
-
-    @property
-    def suppressed_rows(self) -> int:
-        """Number of suppressed rows."""
-        return int(self.suppressed.sum())
-
-    def require(self) -> pd.DataFrame:
-        """The table, or a refusal when there is none.
-
-        Raises:
-            Refused: reason ``no-transformation``.
-        """
-        if self.table is None:
-            detail = "no level of generalisation meets the privacy models within the suppression limit"
-            raise Refused(
-                "The table can't be anonymised under this policy",
-                reasons=[Reason("no-transformation", detail)],
-                next_step="Add coarser levels, raise suppression_limit or leave out a quasi-identifier",
-            )
-        return self.table
 
 
 def require_columns(table: pd.DataFrame, names: Sequence[str], role: str) -> None:
@@ -140,8 +105,33 @@ def unit_codes(table: pd.DataFrame, policy: Policy) -> NDArray[np.int32] | None:
     return None if len(encoded.texts) == len(table) else encoded.codes
 
 
+def sensitive_parents(column: Encoded, name: str, policy: Policy, base: Path) -> list[NDArray[np.int64]]:
+    """The hierarchy of a sensitive column for hierarchical distances; see models.Background."""
+    spec = policy.sensitive[name]
+    if spec.hierarchy is None:
+        return []
+    asked = QuasiIdentifier(hierarchy=spec.hierarchy)
+    hierarchy = build(name, asked, column.texts, base=base, delimiter=policy.table.delimiter, hidden=True)
+    parents = []
+    for low, high in pairwise(hierarchy.levels):
+        to = np.zeros(len(low.labels), dtype=np.int64)
+        to[low.codes] = high.codes
+        parents.append(to)
+    first = hierarchy.levels[0].codes
+    return [parents[0][first], *parents[1:]] if parents else []
+
+
+def load_subset(table: pd.DataFrame, policy: Policy, base: Path) -> NDArray[np.bool_] | None:
+    """Which rows of the table belong to the policy's research subset; None when it names none."""
+    if policy.subset is None:
+        return None
+    from meddata_pipeline.privacy.tabular.files import read_table
+
+    return subset_rows(table, read_table(base / policy.subset, policy.table.delimiter))
+
+
 def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool = True) -> Anonymized:
-    """Anonymise a table under a policy: the optimal full-domain generalisation with suppression.
+    """Anonymise a table under a policy: full-domain generalisation with suppression, or as ``policy.search`` says.
 
     Args:
         table: one row per record; columns as the policy names them, others are withheld.
@@ -169,45 +159,73 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         "loss": None,
         "suppressed_rows": None,
         "rows": len(table),
-        "lattice": math.prod(len(h.levels) for h in hierarchies),
+        "lattice": lattice_size(hierarchies),
         "checked": 0,
         "bound": None,
         "asked": {
             "privacy": [model.model_dump() for model in policy.privacy],
             "suppression_limit": policy.suppression_limit,
             "quality": policy.quality.model_dump(),
+            "search": policy.search,
             "counts": "rows" if policy.unit is None else "persons",
         },
         "withheld": sorted(str(name) for name in table.columns if name not in known),
     }
     if not len(table):
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
-    loss = Loss.create(
-        len(table), hierarchies, policy.quality.weights, policy.quality.aggregate, policy.quality.gs_factor
-    )
-    merged = Table([column.codes for column in encoded], hierarchies, units, policy.k, loss)
-    # The limit as it was typed: 0.1 of 30 rows is 3, not 2.9999.
-    found = search(merged, math.floor(Fraction(str(policy.suppression_limit)) * len(table)))
+    checker = make_checker(table, policy, base, encoded, hierarchies, units)
+    found = search(checker, practical=policy.practical_monotonicity)
     report["checked"] = found.checked
-    if found.node is None or found.check is None or found.key is None or found.bound is None:
+    if found.node is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
 
-    suppressed = found.check.suppressed[merged.combination]
+    gone, check, classes = checker.suppressed(found.node)
+    suppressed = gone[checker.table.combination]
+    outside = load_subset(table, policy, base)
+    if outside is not None:
+        suppressed |= ~outside
     transformation = {h.column: level for h, level in zip(hierarchies, found.node, strict=True)}
-    _, rows, persons = merged.classes(found.node)
-    kept = persons >= policy.k
+    kept = ~check.failed & (classes.rows > 0)
     report.update(
         solution=True,
         transformation=transformation,
-        loss=loss.report(found.key),
-        suppressed_rows=found.check.suppressed_rows,
-        bound=loss.report(found.bound),
-        classes=class_report(persons[kept]),
-        risk=risk_report(rows[kept], persons[kept], policy.risk.threshold),
+        loss=found.loss,
+        suppressed_rows=int(suppressed.sum()),
+        bound=found.lower_bound,
+        classes=class_report(classes.size[kept]),
+        risk=risk_report(classes.rows[kept], classes.size[kept], policy.risk.threshold),
         columns=_column_report(encoded, hierarchies, found.node, suppressed),
     )
     released = _write_levels(table, policy, encoded, hierarchies, found.node, suppressed)
     return Anonymized(released, report, suppressed, transformation)
+
+
+def make_checker(
+    table: pd.DataFrame,
+    policy: Policy,
+    base: Path,
+    encoded: Sequence[Encoded],
+    hierarchies: Sequence[Hierarchy],
+    units: NDArray[np.int32] | None,
+) -> Checker:
+    """Everything that a search needs, from a table and its policy."""
+    judged = {name for model in policy.privacy if (name := getattr(model, "attribute", None)) is not None}
+    sensitive = {name: encode(table[name]) for name in sorted(judged)}
+    merged = merge(
+        [column.codes for column in encoded],
+        [len(column.texts) for column in encoded],
+        units=units,
+        subset=load_subset(table, policy, base),
+        sensitive=sensitive,
+        parents={name: sensitive_parents(column, name, policy, base) for name, column in sensitive.items()},
+    )
+    everyone = len(table) if units is None else int(units.max(initial=-1)) + 1
+    models = create_models(policy.privacy, rows=everyone, unit=units is not None, backgrounds=merged.backgrounds)
+    leaf_rows = merged.leaf_rows([len(column.texts) for column in encoded])
+    metric = create(policy.quality, merged.total, hierarchies, leaf_rows)
+    # The limit as it was typed: 0.1 of 30 rows is 3, not 2.9999.
+    limit = math.floor(Fraction(str(policy.suppression_limit)) * merged.total)
+    return Checker(merged, hierarchies, models, metric, limit)
 
 
 def _column_report(
