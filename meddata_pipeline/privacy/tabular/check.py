@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from meddata_pipeline.privacy.tabular import kernels
 from meddata_pipeline.privacy.tabular.encode import Merged
+from meddata_pipeline.privacy.tabular.grouping import Grouper
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy
 from meddata_pipeline.privacy.tabular.metrics import Floats, Metric, Sums
 from meddata_pipeline.privacy.tabular.models import Classes, Distribution, Model, SampleModel
@@ -31,8 +32,7 @@ Node = tuple[int, ...]
 
 # Classes that snapshots may hold together: 16 to 32 bytes each.
 _SNAPSHOT_CLASSES = 4_000_000
-_KEY_LIMIT = 2**62
-_DENSE = 1 << 16
+_SNAPSHOTS = 512
 
 
 @dataclass(frozen=True)
@@ -95,25 +95,23 @@ class Checker:
     metric: Metric
     limit: int
     checked: int = 0
-    _snapshots: dict[Node, Counted] = field(default_factory=dict)
-    _kept: int = 0
+    _kept: list[Counted] = field(default_factory=list)
+    _kept_total: int = 0
+    _oldest: int = 0
+    _next: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.table.rows)
-        depth = max(len(h.levels) for h in self.hierarchies)
-        q = len(self.hierarchies)
-        self._sizes = [[len(level.labels) for level in h.levels] for h in self.hierarchies]
-        self._groups = [[level.codes.astype(np.int64) for level in h.levels] for h in self.hierarchies]
+        self.grouper = Grouper(self.table.codes, self.hierarchies)
+        self._sizes, self._groups = self.grouper.sizes, self.grouper.groups
         self._leaves = [
             [np.rint(level.shares * h.leaves).astype(np.int64) for level in h.levels] for h in self.hierarchies
         ]
         self._starts = np.concatenate([[0], np.cumsum([len(g[0]) for g in self._groups])])[:-1].astype(np.int64)
         self._everything = np.arange(n, dtype=np.int32)
-        self._dense = np.full(max(_DENSE, min(4 * n, 1 << 23)), -1, dtype=np.int32)
-        slots = 1 << max((2 * n - 1).bit_length(), 4)
-        self._slot_keys = np.zeros(slots, dtype=np.int64)
-        self._slot_ids = np.full(slots, -1, dtype=np.int32)
-        self._levels = np.arange(q * depth)
+        self._kept_nodes = np.zeros((_SNAPSHOTS, len(self.hierarchies)), dtype=np.int16)
+        self._kept_sizes = np.zeros(_SNAPSHOTS, dtype=np.int64)
+        self._kept_weights = np.zeros(_SNAPSHOTS, dtype=np.int64)
         self.shrinking = [m for m in self.models if m.shrinks and not isinstance(m, SampleModel)]
         self.others = [m for m in self.models if not m.shrinks and not isinstance(m, SampleModel)]
         self.samples = [m for m in self.models if isinstance(m, SampleModel)]
@@ -123,129 +121,34 @@ class Checker:
             self.limit == 0 and all(m.shrinks or m.merges for m in self.models)
         )
 
-    def groups(
-        self, ids_of: Sequence[int], source: NDArray[np.int32], rows: Ints, population: Ints
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints, Ints]:
-        """Classes of a source under a transformation; see kernels.group."""
-        columns = [i for i, level in enumerate(ids_of) if self._sizes[i][level] > 1]
-        parts: list[list[int]] = [[]]
-        space = 1
-        for i in columns:
-            size = self._sizes[i][ids_of[i]]
-            if space * size > _KEY_LIMIT:
-                parts.append([])
-                space = 1
-            parts[-1].append(i)
-            space *= size
-        if len(parts) > 1:
-            return self._groups_in_parts(ids_of, parts, source, rows, population)
-        tables, starts, space = self._tables(ids_of, columns)
-        return self._group(self.table.codes, columns, source, tables, starts, space, rows, population)
-
-    def _tables(self, node: Sequence[int], columns: Sequence[int]) -> tuple[Ints, Ints, int]:
-        made, starts, at, radix = [], [], 0, 1
-        for i in columns:
-            group = self._groups[i][node[i]]
-            made.append(group * radix)
-            starts.append(at)
-            at += len(group)
-            radix *= self._sizes[i][node[i]]
-        tables = np.concatenate(made) if made else np.zeros(1, dtype=np.int64)
-        return tables, np.array(starts, dtype=np.int64), radix
-
-    def _group(
-        self,
-        codes: NDArray[np.int32],
-        columns: Sequence[int],
-        source: NDArray[np.int32],
-        tables: Ints,
-        starts: Ints,
-        space: int,
-        rows: Ints,
-        population: Ints,
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints, Ints]:
-        m = len(source)
-        dense = self._dense[: min(max(_DENSE, 4 * m), len(self._dense))]
-        slots = min(1 << max((2 * m - 1).bit_length(), 4), len(self._slot_ids))
-        ids, first, total, whole = kernels.group(
-            codes,
-            np.array(columns, dtype=np.int64),
-            source,
-            tables,
-            starts,
-            space,
-            rows,
-            population,
-            dense,
-            self._slot_keys[:slots],
-            self._slot_ids[:slots],
-        )
-        return ids, first, total, whole
-
-    def _groups_in_parts(
-        self,
-        node: Sequence[int],
-        parts: Sequence[Sequence[int]],
-        source: NDArray[np.int32],
-        rows: Ints,
-        population: Ints,
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints, Ints]:
-        """Group by some columns at a time, where one number can't hold the combination of all."""
-        nothing = np.zeros(0, dtype=np.int64)
-        ids = np.zeros((len(source), len(parts)), dtype=np.int32)
-        for at, part in enumerate(parts):
-            tables, starts, space = self._tables(node, part)
-            found, _, _, _ = self._group(self.table.codes, part, source, tables, starts, space, rows, nothing)
-            ids[:, at] = found
-        while True:
-            radix, sizes = 1, ids.max(axis=0).astype(np.int64) + 1
-            for size in sizes:
-                radix *= int(size)
-            if radix <= _KEY_LIMIT:
-                break
-            pair = ids[:, :2].astype(np.int64)
-            _, merged = np.unique(pair[:, 0] * sizes[1] + pair[:, 1], return_inverse=True)
-            ids = np.column_stack([merged.astype(np.int32), ids[:, 2:]])
-        made, starts_list, at, radix = [], [], 0, 1
-        for size in sizes:
-            made.append(np.arange(size, dtype=np.int64) * radix)
-            starts_list.append(at)
-            at += int(size)
-            radix *= int(size)
-        here = np.arange(len(source), dtype=np.int32)
-        group, first, total, whole = self._group(
-            np.ascontiguousarray(ids),
-            range(len(sizes)),
-            here,
-            np.concatenate(made),
-            np.array(starts_list, dtype=np.int64),
-            radix,
-            rows,
-            population,
-        )
-        return group, source[first], total, whole
-
     def _start(self, node: Node) -> Counted | None:
         """The smallest kept check that is finer, or None: the table."""
-        best: Counted | None = None
-        for found in self._snapshots.values():
-            if (best is None or len(found.source) < len(best.source)) and all(
-                a <= b for a, b in zip(found.node, node, strict=True)
-            ):
-                best = found
-        if best is not None:
-            self._snapshots[best.node] = self._snapshots.pop(best.node)
-        return best
+        levels = np.array(node, dtype=np.int16)
+        at = int(kernels.smallest_finer(self._kept_nodes, self._kept_sizes, len(self._kept), levels))
+        return None if at < 0 else self._kept[at]
 
     def _keep(self, counted: Counted) -> None:
-        size = len(counted.source) + sum(len(d.values) for d in counted.values.values())
-        if 2 * len(counted.source) > len(self._everything) or counted.node in self._snapshots:
+        """Keep a check for roll-up; when there is no room, the ones kept longest go."""
+        if 2 * len(counted.source) > len(self._everything):
             return
-        self._snapshots[counted.node] = counted
-        self._kept += size
-        while self._kept > _SNAPSHOT_CLASSES and len(self._snapshots) > 1:
-            oldest = self._snapshots.pop(next(iter(self._snapshots)))
-            self._kept -= len(oldest.source) + sum(len(d.values) for d in oldest.values.values())
+        size = len(counted.source) + sum(len(d.values) for d in counted.values.values())
+        while self._kept_total + size > _SNAPSHOT_CLASSES or self._next - self._oldest >= _SNAPSHOTS:
+            if self._oldest == self._next:
+                return
+            gone = self._oldest % _SNAPSHOTS
+            self._kept_total -= int(self._kept_weights[gone])
+            self._kept_sizes[gone] = 0
+            self._oldest += 1
+        at = self._next % _SNAPSHOTS
+        if at == len(self._kept):
+            self._kept.append(counted)
+        else:
+            self._kept[at] = counted
+        self._kept_nodes[at] = counted.node
+        self._kept_sizes[at] = len(counted.source)
+        self._kept_weights[at] = size
+        self._kept_total += size
+        self._next += 1
 
     def check(self, node: Node, beaten: NDArray[np.int64] | None = None) -> Check:
         """Check one transformation.
@@ -265,7 +168,7 @@ class Checker:
             source, rows, population = self._everything, table.rows, table.population
         else:
             source, rows, population = start.source, start.rows, start.population
-        ids, first, total, whole = self.groups(node, source, rows, population)
+        ids, first, total, whole = self.grouper.group(node, source, rows, population)
         count = len(first)
         size = (
             total
@@ -300,7 +203,7 @@ class Checker:
             self._finish(counted, units)
             return Check(False, certain, None, None, failed, counted)
         for model in self.shrinking:
-            model.fail(classes([model]), failed)
+            model.fail(classes([model]), failed, self.limit)
         certain = int(total[failed].sum())
         if certain > self.limit:
             self._finish(counted, units)
@@ -314,7 +217,7 @@ class Checker:
             failed = failed.copy()
             for model in self.others:
                 before_model = failed.copy()
-                model.fail(classes([model]), failed)
+                model.fail(classes([model]), failed, self.limit)
                 if isinstance(model, DeltaPresence) and model.refuses_empty:
                     refused = refused or bool((failed & ~before_model & (total == 0)).any())
             gone = int(total[failed].sum())
@@ -396,7 +299,7 @@ class Checker:
 
     def _first_rows(self, counted: Counted) -> Ints:
         """First row of the table of each class."""
-        ids, _, _, _ = self.groups(counted.node, self._everything, self.table.rows, np.zeros(0, dtype=np.int64))
+        ids, _, _, _ = self.grouper.group(counted.node, self._everything, self.table.rows)
         # A class's representative is the key between the two numberings.
         order = np.empty(len(counted.source), dtype=np.int64)
         order[ids[counted.source]] = np.arange(len(counted.source))
@@ -406,10 +309,9 @@ class Checker:
 
     def suppressed(self, node: Node) -> tuple[NDArray[np.bool_], Check, Classes]:
         """The check of a transformation counted from the table, and which combinations it suppresses."""
-        self._snapshots.clear()
-        self._kept = 0
+        self._kept_sizes[:] = 0
         check = self.check(node)
-        ids, _, _, _ = self.groups(node, self._everything, self.table.rows, np.zeros(0, dtype=np.int64))
+        ids, _, _, _ = self.grouper.group(node, self._everything, self.table.rows)
         persons = self.table.persons
         counted = check.counted
         size = (

@@ -176,14 +176,24 @@ def merge_values(ids: Array, count: int, starts: Array, values: Array, counts: A
                     touched[found] = v
                     found += 1
                 scratch[v] += counts[e]
-        if found * 8 < distinct:
-            part = np.sort(touched[:found])
+        if found <= 12:
+            for e in range(1, found):
+                v = touched[e]
+                k = e
+                while k > 0 and touched[k - 1] > v:
+                    touched[k] = touched[k - 1]
+                    k -= 1
+                touched[k] = v
+        elif found * 8 < distinct:
+            touched[:found].sort()
+        if found <= 12 or found * 8 < distinct:
             for e in range(found):
-                out_values[at] = part[e]
-                out_counts[at] = scratch[part[e]]
-                scratch[part[e]] = 0
+                v = touched[e]
+                out_values[at] = v
+                out_counts[at] = scratch[v]
+                scratch[v] = 0
                 at += 1
-        elif found:
+        else:
             for v in range(distinct):
                 if scratch[v]:
                     out_values[at] = v
@@ -398,31 +408,8 @@ def smallest(keys: Array, alive: Array) -> int:
 
 
 @compiled
-def close_below(levels: Array, node: Array, alive: Array) -> int:
-    """Close every transformation that is nowhere coarser than ``node``; returns how many were alive.
-
-    Args:
-        levels: (n, q) int16.
-        node: (q,) int16.
-        alive: (n,) bool, changed in place.
-    """
-    closed = 0
-    for n in range(len(alive)):
-        if alive[n]:
-            inside = True
-            for i in range(len(node)):
-                if levels[n, i] > node[i]:
-                    inside = False
-                    break
-            if inside:
-                alive[n] = False
-                closed += 1
-    return closed
-
-
-@compiled
-def mark(levels: Array, node: Array, above: bool, flags: Array) -> None:
-    """Set a flag on every transformation that is nowhere finer (above) or nowhere coarser than ``node``."""
+def mark(levels: Array, node: Array, above: bool, value: bool, flags: Array) -> None:
+    """Set the flag of every transformation that is nowhere finer (above) or nowhere coarser than ``node``."""
     for n in range(len(flags)):
         inside = True
         for i in range(len(node)):
@@ -430,7 +417,7 @@ def mark(levels: Array, node: Array, above: bool, flags: Array) -> None:
                 inside = False
                 break
         if inside:
-            flags[n] = True
+            flags[n] = value
 
 
 @compiled
@@ -501,3 +488,85 @@ def write_keys(parts: Array, mode: int, scale: float, keys: Array) -> None:
     """Write the keys of all transformations; see ``write_key``."""
     for n in range(len(parts)):
         write_key(parts[n], mode, scale, keys[n])
+
+
+@compiled
+def chain(start: int, levels: Array, depths: Array, radix: Array, number: Array, keys: Array) -> Any:
+    """A way up from a transformation; each step is the one with the least bound.
+
+    Args:
+        start: number of the transformation.
+        levels: (n, q) int16.
+        depths: (q,) int64, number of levels of each column.
+        radix: (q,) int64, mixed radix of levels.
+        number: (n,) int64, number of a transformation by its mixed radix value.
+        keys: (n, w) int64.
+
+    Returns:
+        int64, numbers of the transformations, without ``start``.
+    """
+    q = levels.shape[1]
+    width = keys.shape[1]
+    node = levels[start].astype(np.int64)
+    at = np.int64(0)
+    longest = np.int64(0)
+    for i in range(q):
+        at += node[i] * radix[i]
+        longest += depths[i] - 1 - node[i]
+    path = np.empty(longest, np.int64)
+    length = 0
+    while True:
+        best = np.int64(-1)
+        step = -1
+        for i in range(q):
+            if node[i] + 1 < depths[i]:
+                after = number[at + radix[i]]
+                if best < 0:
+                    best, step = after, i
+                    continue
+                for w in range(width):
+                    if keys[after, w] != keys[best, w]:
+                        if keys[after, w] < keys[best, w]:
+                            best, step = after, i
+                        break
+        if best < 0:
+            break
+        node[step] += 1
+        at += radix[step]
+        path[length] = best
+        length += 1
+    return path[:length].copy()
+
+
+@compiled
+def smallest_finer(nodes: Array, sizes: Array, count: int, node: Array) -> int:
+    """The smallest of some transformations that are nowhere coarser than ``node``; -1 when there is none.
+
+    Args:
+        nodes: (s, q) int16.
+        sizes: (s,) int64; 0 is an empty place.
+        count: places in use.
+        node: (q,) int16.
+    """
+    best = -1
+    for s in range(count):
+        if sizes[s] == 0 or (best >= 0 and sizes[s] >= sizes[best]):
+            continue
+        inside = True
+        for i in range(len(node)):
+            if nodes[s, i] > node[i]:
+                inside = False
+                break
+        if inside:
+            best = s
+    return best
+
+
+@compiled
+def rows_of(rows: Any, failed: Any) -> Any:
+    """Rows of the classes that have failed already."""
+    gone = np.int64(0)
+    for c in range(len(failed)):
+        if failed[c]:
+            gone += rows[c]
+    return gone

@@ -77,7 +77,7 @@ class Lattice:
 
     def __init__(self, hierarchies: Sequence[Hierarchy], metric: Metric, combinations: int) -> None:
         depths = [len(h.levels) for h in hierarchies]
-        self.top = tuple(depth - 1 for depth in depths)
+        self._depths = np.array(depths, dtype=np.int64)
         grid = np.indices(depths, dtype=np.int16).reshape(len(depths), -1).T
         order = np.lexsort([*grid.T[::-1], grid.sum(axis=1)])
         self.levels = np.ascontiguousarray(grid[order])
@@ -117,7 +117,7 @@ class Lattice:
 
     def close_below(self, index: int) -> None:
         """Close a transformation and all that are nowhere coarser."""
-        kernels.close_below(self.levels, self.levels[index], self.open)
+        kernels.mark(self.levels, self.levels[index], False, False, self.open)
 
     def rule_out(self, flags: NDArray[np.bool_]) -> None:
         """Close the transformations that a flag is set for."""
@@ -138,19 +138,6 @@ class Lattice:
         )
 
     def chain(self, index: int) -> list[int]:
-        """A way from a transformation to the top; each step is the one that costs least by the bound."""
-        node = self.levels[index].astype(np.int64)
-        path = []
-        at = int(node @ self._radix)
-        while True:
-            best = -1
-            for i, level in enumerate(node):
-                if level < self.top[i]:
-                    after = int(self._number[at + int(self._radix[i])])
-                    if best < 0 or tuple(self.keys[after]) < tuple(self.keys[best]):
-                        best, step = after, i
-            if best < 0:
-                return path
-            node[step] += 1
-            at += int(self._radix[step])
-            path.append(best)
+        """A way from a transformation to the top; each step is the one with the least bound."""
+        found = kernels.chain(index, self.levels, self._depths, self._radix, self._number, self.keys)
+        return [int(i) for i in found]

@@ -38,8 +38,8 @@ Ints = NDArray[np.int64]
 MAX_LATTICE = 1_000_000
 # A projection is worth it while its table is small against the rows that a check reads.
 _PAIR_CELLS = 1_000_000
-_TRIPLE_CELLS = 200_000
-_TRIPLES_FROM = 100_000
+_TRIPLE_CELLS = 100_000
+_TRIPLES_FROM = 5_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _Search:
         self.best: tuple[tuple[int, ...], int] | None = None
         self.best_values: NDArray[np.float64] | None = None
         self.known_good = np.zeros(len(self.lattice), dtype=bool)
-        self.known_bad = np.zeros(len(self.lattice), dtype=bool)
+        self.good = np.zeros(len(self.lattice), dtype=bool)
 
     def visit(self, index: int) -> Check:
         """Check a transformation and note what follows for others."""
@@ -84,20 +84,17 @@ class _Search:
         beaten = None if self.best is None else np.array(self.best[0], dtype=np.int64)
         check = checker.check(node, beaten)
         lattice.open[index] = False
-        if check.certain > checker.limit or (
-            not check.feasible and not check.worse and (checker.upward or self.practical)
-        ):
+        if self.rules_out(check):
             lattice.close_below(index)
-            self.known_bad[index] = True
-            if check.certain > checker.limit:
-                kernels.mark(lattice.levels, lattice.levels[index], False, self.known_bad)
+        else:
+            self.good[index] = True
         if check.feasible and check.sums is not None:
             values = metric.values(check.sums, node)
             rank = (tuple(int(k) for k in checker.key(values)), index)
             if self.best is None or rank < self.best:
                 self.best, self.best_values = rank, values
             if checker.upward:
-                kernels.mark(lattice.levels, lattice.levels[index], True, self.known_good)
+                kernels.mark(lattice.levels, lattice.levels[index], True, True, self.known_good)
         if check.certain_sums is not None:
             finer = metric.finer(check.certain_sums, node)
             if finer is not None:
@@ -110,62 +107,81 @@ class _Search:
         return check
 
     def bisect(self, path: Sequence[int]) -> None:
-        """Find where a chain stops failing shrinking models: the last failure rules out most, the next is a candidate."""
-        low, high = -1, len(path) - 1
+        """Find where a chain stops being ruled out: the last failure rules out most, the next is a candidate.
+
+        Coarser transformations than the chain's end are not cheaper than the best one, so nobody asks about them.
+        """
+        low, high = -1, len(path)
         while high - low > 1:
             middle = (low + high) // 2
             index = path[middle]
-            if self.known_good[index]:
-                high = middle
-            elif self.known_bad[index]:
-                low = middle
-            elif not self.lattice.open[index]:
+            if not self.lattice.open[index]:
+                # Closed is either checked, and then remembered, or ruled out.
+                low, high = (low, middle) if self.good[index] else (middle, high)
+            elif self.known_good[index]:
                 high = middle
             else:
-                low, high = (middle, high) if self.visit(index).certain > self.checker.limit else (low, middle)
+                low, high = (middle, high) if self.rules_out(self.visit(index)) else (low, middle)
+
+    def rules_out(self, check: Check) -> bool:
+        """Whether a check rules out every finer transformation."""
+        if check.certain > self.checker.limit:
+            return True
+        return not check.feasible and not check.worse and (self.checker.upward or self.practical)
 
     def project(self) -> None:
         """Rule out what two or three quasi-identifiers alone make infeasible."""
-        least = self.checker.least
-        if least <= 1:
-            return
         table, hierarchies = self.checker.table, self.checker.hierarchies
-        lattice = self.lattice
+        if self.checker.least <= 1:
+            return
         sizes = [len(h.levels[0].codes) for h in hierarchies]
         columns = range(len(hierarchies))
-        many = len(table.rows) >= _TRIPLES_FROM
-        for chosen in [*itertools.combinations(columns, 2), *(itertools.combinations(columns, 3) if many else ())]:
-            cells = math.prod(sizes[i] for i in chosen)
-            if cells > (_PAIR_CELLS if len(chosen) == 2 else _TRIPLE_CELLS) or cells > 20 * len(table.rows):
-                continue
-            radix = np.array(
-                [math.prod(sizes[j] for j in chosen[at + 1 :]) for at in range(len(chosen))], dtype=np.int64
-            )
-            counts = kernels.contingency(table.codes, np.array(chosen, dtype=np.int64), radix, table.rows, cells)
-            self._fold(chosen, counts, (), sizes)
-        lattice.rule_out(self.known_bad)
+        few: dict[tuple[int, int], NDArray[np.bool_]] = {}
+        for size in (2, 3) if len(table.rows) >= _TRIPLES_FROM else (2,):
+            for chosen in itertools.combinations(columns, size):
+                cells = math.prod(sizes[i] for i in chosen)
+                if cells > (_PAIR_CELLS if size == 2 else _TRIPLE_CELLS) or cells > 20 * len(table.rows):
+                    continue
+                radix = np.array([math.prod(sizes[j] for j in chosen[at + 1 :]) for at in range(size)], dtype=np.int64)
+                counts = kernels.contingency(table.codes, np.array(chosen, dtype=np.int64), radix, table.rows, cells)
+                bad = np.zeros([len(hierarchies[i].levels) for i in chosen], dtype=bool)
+                for at, pair in enumerate(itertools.combinations(chosen, 2) if size == 3 else ()):
+                    if pair in few:
+                        bad |= np.expand_dims(few[pair], 2 - at)
+                self._fold(chosen, counts, (), bad)
+                if size == 2:
+                    few[chosen[0], chosen[1]] = bad
+                self.lattice.rule_out(bad[tuple(self.lattice.levels[:, i] for i in chosen)])
 
-    def _fold(self, chosen: Sequence[int], counts: Ints, levels: tuple[int, ...], sizes: Sequence[int]) -> None:
-        """Go through the levels of the chosen columns, coarsening one axis at a time."""
+    def _fold(self, chosen: Sequence[int], counts: Ints, levels: tuple[int, ...], bad: NDArray[np.bool_]) -> bool:
+        """Find the levels of a few columns that leave too many rows in small classes, coarsening one axis at a time.
+
+        Args:
+            chosen: the columns.
+            counts: rows by the groups of the first ``len(levels)`` columns and the leaves of the others.
+            levels: of the first columns.
+            bad: by level of each column; set where the columns rule a transformation out.
+
+        Returns:
+            Whether the levels, with any levels of the other columns, leave few enough.
+        """
         at = len(levels)
         if at == len(chosen):
-            if int(kernels.rows_below(counts, self.checker.least)) > self.checker.limit:
-                columns = self.lattice.levels
-                bad = np.ones(len(columns), dtype=bool)
-                for i, level in zip(chosen, levels, strict=True):
-                    bad &= columns[:, i] == level
-                self.known_bad |= bad
-            return
-        hierarchy = self.checker.hierarchies[chosen[at]]
-        before = math.prod(
-            len(self.checker.hierarchies[i].levels[level].labels) for i, level in zip(chosen, levels, strict=False)
-        )
-        after = math.prod(sizes[i] for i in chosen[at + 1 :])
-        for level, made in enumerate(hierarchy.levels):
-            folded = kernels.fold(
-                counts, before, sizes[chosen[at]], after, made.codes.astype(np.int64), len(made.labels)
-            )
-            self._fold(chosen, folded, (*levels, level), sizes)
+            bad[levels] = int(kernels.rows_below(counts, self.checker.least)) > self.checker.limit
+            return not bad[levels]
+        hierarchies = self.checker.hierarchies
+        before = math.prod(len(hierarchies[i].levels[level].labels) for i, level in zip(chosen, levels, strict=False))
+        after = math.prod(len(hierarchies[i].levels[0].codes) for i in chosen[at + 1 :])
+        for level, made in enumerate(hierarchies[chosen[at]].levels):
+            if bad[(*levels, level)].all():
+                continue
+            size, count = len(made.codes), len(made.labels)
+            # As many groups as leaves are the leaves in another order, which is all the same here.
+            groups = made.codes.astype(np.int64)
+            folded = counts if count == size else kernels.fold(counts, before, size, after, groups, count)
+            if self._fold(chosen, folded, (*levels, level), bad):
+                return level == 0
+        return False
 
     def run(self) -> Found:
         """Check in the order of lower bounds until nothing open can beat, or tie with, the best."""
@@ -180,10 +196,10 @@ class _Search:
             index = lattice.cheapest()
             if index < 0:
                 break
-            if self.best is not None and (tuple(int(k) for k in lattice.keys[index]), index) >= self.best:
+            if self.best is not None and tuple(int(k) for k in lattice.keys[index]) >= self.best[0]:
                 break
             check = self.visit(index)
-            if check.certain > checker.limit:
+            if self.rules_out(check):
                 self.bisect(lattice.chain(index))
         if self.best is None or self.best_values is None:
             return Found(None, None, None, None, None, size, checker.checked)

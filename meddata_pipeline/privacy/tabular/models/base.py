@@ -88,12 +88,13 @@ class Model:
     #: Persons that a class needs at least to meet it, for bounds that know sizes only.
     least: int = 0
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """Mark the classes that do not meet the model.
 
         Args:
             classes: of one transformation.
             failed: (c,) set to True where a class fails; other entries stay as they are.
+            budget: rows that may fail in all; a model may stop judging once more have.
         """
         raise NotImplementedError
 

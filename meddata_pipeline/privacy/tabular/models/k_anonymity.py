@@ -16,7 +16,7 @@ class KAnonymity(Model):
     def __init__(self, k: int) -> None:
         self.least = k
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         failed |= classes.size < self.least
 

@@ -16,6 +16,6 @@ class KMap(Model):
     def __init__(self, k: int) -> None:
         self.k = k
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         failed |= classes.population < self.k

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from meddata_pipeline.privacy.tabular.jit import compiled
+from meddata_pipeline.privacy.tabular.kernels import rows_of
 from meddata_pipeline.privacy.tabular.models.base import Bools, Classes, Model
 
 _EULER = 0.577215664901532860606512090082402431
@@ -25,7 +26,7 @@ class DistinctLDiversity(Model):
     def __init__(self, attribute: str, needed: int) -> None:
         self.attribute, self.needed, self.least = attribute, needed, needed
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         starts = classes.values[str(self.attribute)].starts
         failed |= np.diff(starts) < self.needed
@@ -44,13 +45,14 @@ class EntropyLDiversity(Model):
         self.grassberger = estimator == "grassberger"
         self.merges = not self.grassberger
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         found = classes.values[str(self.attribute)]
         totals = found.totals()
         largest = int(totals.max(initial=1))
         psi = grassberger(largest) if self.grassberger else np.log(np.maximum(np.arange(largest + 1), 1.0))
-        entropy_fails(found.starts, found.counts, totals, psi, math.ceil(self.wanted), math.log(self.wanted), failed)
+        args = (found.starts, found.counts, totals, psi, math.ceil(self.wanted), math.log(self.wanted))
+        entropy_fails(*args, classes.rows, failed, budget)
 
 
 def grassberger(largest: int) -> Any:
@@ -61,13 +63,27 @@ def grassberger(largest: int) -> Any:
 
 
 @compiled
-def entropy_fails(starts: Any, counts: Any, totals: Any, psi: Any, distinct: int, log_l: float, failed: Any) -> None:
+def entropy_fails(
+    starts: Any,
+    counts: Any,
+    totals: Any,
+    psi: Any,
+    distinct: int,
+    log_l: float,
+    rows: Any,
+    failed: Any,
+    budget: int,
+) -> None:
     """Mark classes whose Σ f ψ(f) exceeds n (ψ(n) - log l); rounding must not fail a class of equal shares."""
+    gone = rows_of(rows, failed)
     for c in range(len(totals)):
+        if gone > budget:
+            return
         if failed[c]:
             continue
         if starts[c + 1] - starts[c] < distinct:
             failed[c] = True
+            gone += rows[c]
             continue
         total = totals[c]
         limit = total * (psi[total] - log_l)
@@ -76,6 +92,7 @@ def entropy_fails(starts: Any, counts: Any, totals: Any, psi: Any, distinct: int
             found += counts[e] * psi[counts[e]]
         if found > limit + 1e-12 * (1.0 + abs(total * psi[total])):
             failed[c] = True
+            gone += rows[c]
 
 
 class RecursiveLDiversity(Model):
@@ -89,7 +106,7 @@ class RecursiveLDiversity(Model):
     def __init__(self, attribute: str, needed: int, c: float) -> None:
         self.attribute, self.needed, self.c, self.least = attribute, needed, c, needed
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         found = classes.values[str(self.attribute)]
         recursive_fails(found.starts, found.counts, self.needed, self.c, failed)

@@ -40,7 +40,7 @@ class DeltaDisclosure(Model):
     def __init__(self, attribute: str, delta: float, background: Background) -> None:
         self.attribute, self.delta, self.background = attribute, delta, background
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         found = classes.values[str(self.attribute)]
         inside, whole = _shares(found, self.background)
@@ -62,7 +62,7 @@ class BetaLikeness(Model):
             limits = np.array([min(beta, -math.log(p)) if p > 0 else beta for p in whole])
         self.limits = limits
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         found = classes.values[str(self.attribute)]
         inside, whole = _shares(found, self.background)

@@ -27,7 +27,7 @@ class DeltaPresence(Model):
         self.refuses_empty = low > 0.0
         self.merges = True
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         share = classes.size / np.maximum(classes.population, 1)
         failed |= (share < self.low * (1.0 - _SLACK)) | (share > self.high * (1.0 + _SLACK))
@@ -38,5 +38,5 @@ class Inclusion(Model):
 
     shrinks = True
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from meddata_pipeline.privacy.tabular.jit import compiled
+from meddata_pipeline.privacy.tabular.kernels import rows_of
 from meddata_pipeline.privacy.tabular.models.base import Background, Bools, Classes, Model
 
 _SLACK = 1e-12
@@ -31,24 +32,29 @@ class TCloseness(Model):
             self._begin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
             self._widths = np.array([int(p.max()) + 1 for p in background.parents], dtype=np.int64)
 
-    def fail(self, classes: Classes, failed: Bools) -> None:
+    def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """See Model."""
         found = classes.values[str(self.attribute)]
         limit = self.t * (1.0 + _SLACK)
         args = (found.starts, found.values, found.counts, self.background.counts)
         if self.distance == "equal":
-            equal_fails(*args, limit, failed)
+            equal_fails(*args, limit, classes.rows, failed, budget)
         elif self.distance == "ordered":
-            ordered_fails(*args, limit, failed)
+            ordered_fails(*args, limit, classes.rows, failed, budget)
         else:
-            tree_fails(*args, self._parents, self._begin, self._widths, limit, failed)
+            tree_fails(*args, self._parents, self._begin, self._widths, limit, classes.rows, failed, budget)
 
 
 @compiled
-def equal_fails(starts: Any, values: Any, counts: Any, whole: Any, t: float, failed: Any) -> None:
+def equal_fails(
+    starts: Any, values: Any, counts: Any, whole: Any, t: float, rows: Any, failed: Any, budget: int
+) -> None:
     """Mark classes where half of Σ |q - p| exceeds t."""
     everything = whole.sum()
+    gone = rows_of(rows, failed)
     for c in range(len(starts) - 1):
+        if gone > budget:
+            return
         if failed[c]:
             continue
         total = np.int64(0)
@@ -61,14 +67,20 @@ def equal_fails(starts: Any, values: Any, counts: Any, whole: Any, t: float, fai
             distance += abs(counts[e] * everything - expected) - expected
         if distance > 2.0 * t * everything * total:
             failed[c] = True
+            gone += rows[c]
 
 
 @compiled
-def ordered_fails(starts: Any, values: Any, counts: Any, whole: Any, t: float, failed: Any) -> None:
+def ordered_fails(
+    starts: Any, values: Any, counts: Any, whole: Any, t: float, rows: Any, failed: Any, budget: int
+) -> None:
     """Mark classes where Σ |cumulated q - p| / (values - 1) exceeds t."""
     everything = whole.sum()
     distinct = len(whole)
+    gone = rows_of(rows, failed)
     for c in range(len(starts) - 1):
+        if gone > budget:
+            return
         if failed[c]:
             continue
         total = np.int64(0)
@@ -86,12 +98,23 @@ def ordered_fails(starts: Any, values: Any, counts: Any, whole: Any, t: float, f
             distance += abs(moved)
             if distance > limit:
                 failed[c] = True
+                gone += rows[c]
                 break
 
 
 @compiled
 def tree_fails(
-    starts: Any, values: Any, counts: Any, whole: Any, parents: Any, begin: Any, widths: Any, t: float, failed: Any
+    starts: Any,
+    values: Any,
+    counts: Any,
+    whole: Any,
+    parents: Any,
+    begin: Any,
+    widths: Any,
+    t: float,
+    rows: Any,
+    failed: Any,
+    budget: int,
 ) -> None:
     """Mark classes where the cost of moving mass within the hierarchy exceeds t.
 
@@ -106,7 +129,10 @@ def tree_fails(
     below = np.zeros(widest, np.int64)
     plus = np.zeros(widest, np.int64)
     minus = np.zeros(widest, np.int64)
+    gone = rows_of(rows, failed)
     for c in range(len(starts) - 1):
+        if gone > budget:
+            return
         if failed[c]:
             continue
         total = np.int64(0)
@@ -131,3 +157,4 @@ def tree_fails(
                 below[node] = plus[node] - minus[node]
         if cost > t * everything * total:
             failed[c] = True
+            gone += rows[c]
