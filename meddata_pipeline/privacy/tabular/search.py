@@ -40,6 +40,8 @@ MAX_LATTICE = 1_000_000
 _PAIR_CELLS = 1_000_000
 _TRIPLE_CELLS = 100_000
 _TRIPLES_FROM = 5_000
+# Checks that may go into finding a finer transformation among equally good ones; gs_factor 1 makes most equal.
+_TIES = 64
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,22 @@ class _Search:
             else:
                 low, high = (middle, high) if self.rules_out(self.visit(index)) else (low, middle)
 
+    def settle(self, index: int) -> int:
+        """Look on one chain for a finer transformation that costs as little as the best; returns the checks made."""
+        before = self.checker.checked
+        path = [index, *self.lattice.chain(index)]
+        low, high = -1, len(path)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.best is None or path[middle] >= self.best[1]:
+                high = middle
+                continue
+            if self.lattice.open[path[middle]]:
+                self.visit(path[middle])
+            low, high = (low, middle) if self.best[1] == path[middle] else (middle, high)
+        self.lattice.open[index] = False
+        return self.checker.checked - before
+
     def rules_out(self, check: Check) -> bool:
         """Whether a check rules out every finer transformation."""
         if check.certain > self.checker.limit:
@@ -192,12 +210,18 @@ class _Search:
         top = size - 1
         if checker.upward and lattice.open[top] and not self.visit(top).feasible:
             return Found(None, None, None, None, None, size, checker.checked)
+        ties = _TIES
         while True:
             index = lattice.cheapest()
             if index < 0:
                 break
-            if self.best is not None and tuple(int(k) for k in lattice.keys[index]) >= self.best[0]:
-                break
+            if self.best is not None:
+                key = tuple(int(k) for k in lattice.keys[index])
+                if key > self.best[0] or (key == self.best[0] and (index > self.best[1] or ties <= 0)):
+                    break
+                if key == self.best[0]:
+                    ties -= self.settle(index)
+                    continue
             check = self.visit(index)
             if self.rules_out(check):
                 self.bisect(lattice.chain(index))
@@ -218,8 +242,8 @@ def search(checker: Checker, *, practical: bool = False) -> Found:
             (the policy's ``practical_monotonicity``).
 
     Returns:
-        The optimum. Among equal costs (to 12 digits) the transformation with the smallest sum of levels, then the
-        lexicographically smallest, so that the same table and policy always give the same release.
+        The optimum. Among equal costs (to 12 digits) one with few levels is looked for; the same table and policy give
+        the same answer, whatever the order of rows.
 
     Raises:
         BadInput: the lattice is larger than this exhaustive search takes on.
