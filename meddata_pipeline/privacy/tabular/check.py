@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from meddata_pipeline.privacy.tabular import kernels
 from meddata_pipeline.privacy.tabular.encode import Merged
-from meddata_pipeline.privacy.tabular.grouping import Grouper
+from meddata_pipeline.privacy.tabular.grouping import Grouper, Source
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy
 from meddata_pipeline.privacy.tabular.metrics import Floats, Metric, Sums
 from meddata_pipeline.privacy.tabular.models import Classes, Distribution, Model, SampleModel
@@ -41,16 +41,12 @@ class Counted:
 
     Attributes:
         node: level of each quasi-identifier.
-        source: (c,) a combination of each class.
-        rows: (c,) see models.Classes.
-        population: (c,) or empty.
+        classes: rows of each, and a combination for it.
         values: distributions by class.
     """
 
     node: Node
-    source: NDArray[np.int32]
-    rows: Ints
-    population: Ints
+    classes: Source
     values: dict[str, Distribution]
 
 
@@ -102,13 +98,14 @@ class Checker:
 
     def __post_init__(self) -> None:
         n = len(self.table.rows)
-        self.grouper = Grouper(self.table.codes, self.hierarchies)
+        self.grouper = Grouper(self.table.codes, self.hierarchies, self.table.rows, self.table.population)
+        # Where only sizes matter, combinations may be counted in any order.
+        self._plain = self.table.persons is None and not any(m.attribute for m in self.models)
         self._sizes, self._groups = self.grouper.sizes, self.grouper.groups
         self._leaves = [
             [np.rint(level.shares * h.leaves).astype(np.int64) for level in h.levels] for h in self.hierarchies
         ]
         self._starts = np.concatenate([[0], np.cumsum([len(g[0]) for g in self._groups])])[:-1].astype(np.int64)
-        self._everything = np.arange(n, dtype=np.int32)
         self._kept_nodes = np.zeros((_SNAPSHOTS, len(self.hierarchies)), dtype=np.int16)
         self._kept_sizes = np.zeros(_SNAPSHOTS, dtype=np.int64)
         self._kept_weights = np.zeros(_SNAPSHOTS, dtype=np.int64)
@@ -129,9 +126,9 @@ class Checker:
 
     def _keep(self, counted: Counted) -> None:
         """Keep a check for roll-up; when there is no room, the ones kept longest go."""
-        if 2 * len(counted.source) > len(self._everything):
+        if 2 * len(counted.classes.rows) > len(self.table.rows):
             return
-        size = len(counted.source) + sum(len(d.values) for d in counted.values.values())
+        size = len(counted.classes.combination) + sum(len(d.values) for d in counted.values.values())
         while self._kept_total + size > _SNAPSHOT_CLASSES or self._next - self._oldest >= _SNAPSHOTS:
             if self._oldest == self._next:
                 return
@@ -145,7 +142,7 @@ class Checker:
         else:
             self._kept[at] = counted
         self._kept_nodes[at] = counted.node
-        self._kept_sizes[at] = len(counted.source)
+        self._kept_sizes[at] = len(counted.classes.combination)
         self._kept_weights[at] = size
         self._kept_total += size
         self._next += 1
@@ -164,21 +161,25 @@ class Checker:
         table = self.table
         units = table.persons is not None
         start = None if units else self._start(node)
-        if start is None:
-            source, rows, population = self._everything, table.rows, table.population
+        if start is not None:
+            source = start.classes
         else:
-            source, rows, population = start.source, start.rows, start.population
-        ids, first, total, whole = self.grouper.group(node, source, rows, population)
-        count = len(first)
-        size = (
-            total
-            if table.persons is None
-            else kernels.persons(ids, table.persons.combination, table.persons.person, count)
-        )
+            source = self.grouper.segmented(node) if self._plain else self.grouper.whole
+        values: dict[str, Distribution] = {}
+        grouped = self.grouper.group(node, source, self.least, self.limit, numbered=not self._plain)
+        ids, made = grouped.ids, grouped.classes
+        counted = Counted(node, made, values)
+        if grouped.small > self.limit:
+            if grouped.complete:
+                self._finish(counted, units)
+            return Check(False, grouped.small, None, None, np.zeros(0, dtype=bool), counted)
+        total, whole, count = made.rows.astype(np.int64), made.population.astype(np.int64), len(made.rows)
+        size = total
+        if table.persons is not None:
+            size = kernels.persons(ids, table.persons.combination, table.persons.person, count)
         people = whole if len(whole) else size
         if table.all_persons is not None:
             people = kernels.persons(ids, table.all_persons.combination, table.all_persons.person, count)
-        values: dict[str, Distribution] = {}
 
         def classes(models: Sequence[Model]) -> Classes:
             for model in models:
@@ -198,7 +199,6 @@ class Checker:
         if self.least > 0:
             failed |= size < self.least
         certain = int(total[failed].sum())
-        counted = Counted(node, first, total, whole, values)
         if certain > self.limit:
             self._finish(counted, units)
             return Check(False, certain, None, None, failed, counted)
@@ -254,18 +254,20 @@ class Checker:
 
     def sums(self, counted: Counted, failed: NDArray[np.bool_]) -> Sums:
         """The sums that the metric needs."""
-        sizes = kernels.size_sums(counted.rows, failed)
+        sizes = kernels.size_sums(counted.classes.rows, failed)
         codes = self.table.codes
         leaves = histogram = None
         if self.metric.needs_leaves:
             table = np.concatenate([self._leaves[i][level] for i, level in enumerate(counted.node)])
-            leaves = kernels.leaf_sums(codes, counted.source, counted.rows, failed, table, self._starts)
+            leaves = kernels.leaf_sums(
+                codes, counted.classes.combination, counted.classes.rows, failed, table, self._starts
+            )
         if self.metric.needs_histogram:
             table = np.concatenate([self._groups[i][level] for i, level in enumerate(counted.node)])
             ends = np.cumsum([self._sizes[i][level] for i, level in enumerate(counted.node)])
             at = np.concatenate([[0], ends[:-1]]).astype(np.int64)
             flat = kernels.group_histogram(
-                codes, counted.source, counted.rows, failed, table, self._starts, at, int(ends[-1])
+                codes, counted.classes.combination, counted.classes.rows, failed, table, self._starts, at, int(ends[-1])
             )
             histogram = np.split(flat, ends[:-1])
         return Sums(sizes, leaves, histogram)
@@ -275,15 +277,15 @@ class Checker:
 
         Classes of which nothing is left but ``*`` look like suppressed rows and are left alone.
         """
-        stars = np.ones(len(counted.source), dtype=bool)
+        stars = np.ones(len(counted.classes.combination), dtype=bool)
         costs = []
         for i, level in enumerate(counted.node):
-            leaf = self.table.codes[counted.source, i]
+            leaf = self.table.codes[counted.classes.combination, i]
             chosen = self.hierarchies[i].levels[level]
             starred = np.array([label == SUPPRESSED for label in chosen.labels])
             stars &= starred[chosen.codes[leaf]]
-            costs.append(counted.rows * chosen.shares[leaf])
-        which = np.flatnonzero(~failed & (counted.rows > 0) & ~stars)
+            costs.append(counted.classes.rows * chosen.shares[leaf])
+        which = np.flatnonzero(~failed & (counted.classes.rows > 0) & ~stars)
         first = self._first_rows(counted)[which]
         keys: list[NDArray[np.int64] | Floats] = [first]
         if self.metric.needs_leaves:
@@ -299,28 +301,29 @@ class Checker:
 
     def _first_rows(self, counted: Counted) -> Ints:
         """First row of the table of each class."""
-        ids, _, _, _ = self.grouper.group(counted.node, self._everything, self.table.rows)
+        ids = self.grouper.group(counted.node, self.grouper.whole).ids
         # A class's representative is the key between the two numberings.
-        order = np.empty(len(counted.source), dtype=np.int64)
-        order[ids[counted.source]] = np.arange(len(counted.source))
-        result = np.full(len(counted.source), np.iinfo(np.int64).max)
+        order = np.empty(len(counted.classes.combination), dtype=np.int64)
+        order[ids[counted.classes.combination]] = np.arange(len(counted.classes.combination))
+        result = np.full(len(counted.classes.combination), np.iinfo(np.int64).max)
         np.minimum.at(result, order[ids], self.table.first)
         return result
 
     def suppressed(self, node: Node) -> tuple[NDArray[np.bool_], Check, Classes]:
         """The check of a transformation counted from the table, and which combinations it suppresses."""
         self._kept_sizes[:] = 0
+        self._plain = False  # so that both counts number classes in the order of the table
         check = self.check(node)
-        ids, _, _, _ = self.grouper.group(node, self._everything, self.table.rows)
+        ids = self.grouper.group(node, self.grouper.whole).ids
         persons = self.table.persons
         counted = check.counted
         size = (
-            counted.rows
+            counted.classes.rows
             if persons is None
-            else kernels.persons(ids, persons.combination, persons.person, len(counted.source))
+            else kernels.persons(ids, persons.combination, persons.person, len(counted.classes.combination))
         )
-        people = counted.population if len(counted.population) else size
-        return check.failed[ids], check, Classes(counted.rows, size, people, counted.values)
+        people = counted.classes.population if len(counted.classes.population) else size
+        return check.failed[ids], check, Classes(counted.classes.rows.astype(np.int64), size, people, counted.values)
 
 
 def lattice_size(hierarchies: Sequence[Hierarchy]) -> int:

@@ -3,9 +3,9 @@
 What belongs here: loops whose time grows with the table or the lattice, on plain arrays. What does not: what their
 results mean; see table.py, metrics.py, lattice.py and models/.
 
-Conventions: ``codes`` is (combinations, columns), the leaf of each; a *source* is a list of representatives (one
-combination for each class of a finer transformation) with their rows; ``tables`` holds, for each active column, what a
-leaf becomes, and ``starts`` where in ``tables`` that column begins. Sums are whole numbers, so that results depend
+Conventions: ``codes`` is (combinations, columns), the leaf of each; a *source* are the classes of a finer transformation
+(or all combinations) with their rows; ``tables`` holds, for each column, what a leaf becomes, and ``starts`` where in
+``tables`` that column begins. Sums are whole numbers, so that results depend
 neither on the order of rows nor on the path by which a class was counted.
 """
 
@@ -25,90 +25,173 @@ Array = Any
 def group(
     codes: Array,
     columns: Array,
-    source: Array,
     tables: Array,
     starts: Array,
     space: int,
     rows: Array,
     population: Array,
+    segments: Array,
+    least: int,
+    limit: int,
     dense: Array,
     slot_keys: Array,
     slot_ids: Array,
+    first: Array,
+    total: Array,
+    places: Array,
+    numbered: bool,
 ) -> Any:
-    """Number the classes of a source under one transformation and add up their rows.
+    """Number the classes of a source under one transformation and add up their rows, segment by segment.
+
+    A segment holds every row of its classes. So its small classes are final when it ends, and counting stops once more
+    rows than may be suppressed are in such classes; and the table for hashing stays as small as one segment needs.
 
     Args:
-        codes: (n, q) int32, leaf of each combination.
-        columns: (a,) int64, columns that tell rows apart at this transformation.
-        source: (m,) int32, representatives.
-        tables: int64, each column's group by leaf, times the radix of the column.
-        starts: (a,) int64, where each column's table begins.
+        codes: (m, p) uint16, packed codes of the source.
+        columns: (a,) int64, packs that tell rows apart at this transformation.
+        tables: int64, each pack's part of the key by code.
+        starts: (a,) int64, where each pack's table begins.
         space: number of keys; they are looked up directly when ``dense`` has room for them.
-        rows: (m,) int64, rows of each representative.
-        population: (m,) int64, rows of each representative in the whole table; empty when that is the same.
-        dense: (p,) int32, -1 in every cell; is left so.
-        slot_keys: (s,) int64, scratch for hashing; s is a power of two and at least 2 m.
-        slot_ids: (s,) int32, -1 in every cell; is left so.
+        rows: (m,) int32.
+        population: (m,) int32, rows in the whole table; empty when that is the same.
+        segments: (s + 1,) int64, where each segment begins.
+        least: classes of fewer rows are small; 0 asks nothing.
+        limit: rows that small classes may hold.
+        dense: (d,) int32, -1 in every cell; is left so.
+        slot_keys: (h,) int64, scratch for hashing; h is a power of two and at least twice the longest segment.
+        slot_ids: (h,) int32, -1 in every cell; is left so.
+        first: scratch, int32, at least m long.
+        total: scratch, int32, at least m long.
+        places: scratch, int32, at least m long.
+        numbered: whether the class of each member is asked for.
 
     Returns:
-        ids (m,) int32, representatives (c,), rows (c,), population (c,).
+        ids (m,) int32 or empty, first member of each class (c,) int32, rows (c,), population (c,), segments of the
+        classes (s + 1,), rows in small classes. When those exceed ``limit`` the rest is not filled in.
     """
-    m = len(source)
+    m = len(rows)
     a = len(columns)
-    ids = np.empty(m, np.int32)
-    first = np.empty(m, np.int32)
-    total = np.zeros(m, np.int64)
+    ids = np.empty(m if numbered else 0, np.int32)
     two = len(population) > 0
-    whole = np.zeros(m if two else 0, np.int64)
+    whole = np.empty(m if two else 0, np.int32)
+    ends = np.zeros(len(segments), np.int64)
+    direct = space <= len(dense)
     count = 0
-    if space <= len(dense):
-        used = np.empty(m, np.int64)
-        for j in range(m):
-            row = source[j]
+    small = np.int64(0)
+    for s in range(len(segments) - 1):
+        begin = count
+        mask = np.int64(0)
+        if not direct:
+            need = 2 * min(segments[s + 1] - segments[s], space)
+            width = np.int64(16)
+            while width < need:
+                width *= 2
+            mask = width - 1
+        for j in range(segments[s], segments[s + 1]):
             key = np.int64(0)
             for c in range(a):
-                key += tables[starts[c] + codes[row, columns[c]]]
-            at = dense[key]
-            if at < 0:
-                at = count
-                dense[key] = at
-                used[count] = key
-                first[at] = row
-                count += 1
-            ids[j] = at
-            total[at] += rows[j]
-            if two:
-                whole[at] += population[j]
-        for i in range(count):
-            dense[used[i]] = -1
-    else:
-        mask = np.uint64(len(slot_ids) - 1)
-        places = np.empty(m, np.int64)
-        for j in range(m):
-            row = source[j]
-            key = np.int64(0)
-            for c in range(a):
-                key += tables[starts[c] + codes[row, columns[c]]]
-            mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-            slot = np.int64((mixed ^ (mixed >> np.uint64(29))) & mask)
-            at = slot_ids[slot]
-            while at >= 0 and slot_keys[slot] != key:
-                slot = np.int64(np.uint64(slot + 1) & mask)
+                key += tables[starts[c] + codes[j, columns[c]]]
+            if direct:
+                at = dense[key]
+                if at < 0:
+                    dense[key] = count
+                    places[count] = key
+            else:
+                mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+                slot = np.int64(mixed >> np.uint64(32)) & mask
                 at = slot_ids[slot]
+                while at >= 0 and slot_keys[slot] != key:
+                    slot = (slot + 1) & mask
+                    at = slot_ids[slot]
+                if at < 0:
+                    slot_ids[slot] = count
+                    slot_keys[slot] = key
+                    places[count] = slot
             if at < 0:
                 at = count
-                slot_ids[slot] = at
-                slot_keys[slot] = key
-                places[count] = slot
-                first[at] = row
+                first[at] = j
+                total[at] = 0
+                if two:
+                    whole[at] = 0
                 count += 1
-            ids[j] = at
+            if numbered:
+                ids[j] = at
             total[at] += rows[j]
             if two:
                 whole[at] += population[j]
-        for i in range(count):
-            slot_ids[places[i]] = -1
-    return ids, first[:count].copy(), total[:count].copy(), whole[: count if two else 0].copy()
+        for i in range(begin, count):
+            if direct:
+                dense[places[i]] = -1
+            else:
+                slot_ids[places[i]] = -1
+            if total[i] < least:
+                small += total[i]
+        ends[s + 1] = count
+        if small > limit:
+            break
+    return (
+        ids,
+        first[:count].copy(),
+        total[:count].copy(),
+        whole[: count if two else 0].copy(),
+        ends,
+        small,
+    )
+
+
+@compiled
+def sort_segments(
+    codes: Array, columns: Array, tables: Array, starts: Array, count: int, rows: Array, population: Array
+) -> Any:
+    """Sort combinations into segments, the smallest segments first: they hold most of the small classes.
+
+    Args:
+        codes: (n, p) uint16, packed codes.
+        columns: (a,) int64, packs that tell segments apart.
+        tables: int64, each pack's part of the number of the segment.
+        starts: (a,) int64, where each pack's table begins.
+        count: number of segments.
+        rows: (n,) int32.
+        population: (n,) int32 or empty.
+
+    Returns:
+        order (n,) int32, codes, rows and population in that order, segments (s + 1,) int64 without empty ones.
+    """
+    n = len(rows)
+    held = np.zeros(count, np.int64)
+    number = np.empty(n, np.int32)
+    for j in range(n):
+        key = np.int64(0)
+        for c in range(len(columns)):
+            key += tables[starts[c] + codes[j, columns[c]]]
+        number[j] = key
+        held[key] += 1
+    ranked = np.argsort(held, kind="mergesort")
+    fill = np.zeros(count, np.int64)
+    ends = np.zeros(count + 1, np.int64)
+    used = 0
+    at = np.int64(0)
+    for r in range(count):
+        s = ranked[r]
+        if held[s]:
+            fill[s] = at
+            at += held[s]
+            used += 1
+            ends[used] = at
+    order = np.empty(n, np.int32)
+    out_codes = np.empty_like(codes)
+    out_rows = np.empty_like(rows)
+    out_population = np.empty_like(population)
+    for j in range(n):
+        to = fill[number[j]]
+        fill[number[j]] += 1
+        order[to] = j
+        for c in range(codes.shape[1]):
+            out_codes[to, c] = codes[j, c]
+        out_rows[to] = rows[j]
+        if len(population):
+            out_population[to] = population[j]
+    return order, out_codes, out_rows, out_population, ends[: used + 1].copy()
 
 
 @compiled
@@ -265,7 +348,7 @@ def leaf_sums(codes: Array, source: Array, rows: Array, failed: Array, leaves: A
     result = np.zeros((2, q), np.int64)
     for c in range(len(source)):
         side = 1 if failed[c] else 0
-        n = rows[c]
+        n = np.int64(rows[c])
         if n:
             for i in range(q):
                 result[side, i] += n * leaves[starts[i] + codes[source[c], i]]
@@ -312,7 +395,7 @@ def size_sums(rows: Array, failed: Array) -> Any:
     """
     result = np.zeros(6, np.int64)
     for c in range(len(rows)):
-        n = rows[c]
+        n = np.int64(rows[c])
         if n:
             result[0] += 1
             result[4] += n * n

@@ -160,6 +160,8 @@ class _Search:
                 cells = math.prod(sizes[i] for i in chosen)
                 if cells > (_PAIR_CELLS if size == 2 else _TRIPLE_CELLS) or cells > 20 * len(table.rows):
                     continue
+                if cells * (self.checker.least - 1) <= self.checker.limit:
+                    continue  # so few cells can't hold too many rows in small ones
                 radix = np.array([math.prod(sizes[j] for j in chosen[at + 1 :]) for at in range(size)], dtype=np.int64)
                 counts = kernels.contingency(table.codes, np.array(chosen, dtype=np.int64), radix, table.rows, cells)
                 bad = np.zeros([len(hierarchies[i].levels) for i in chosen], dtype=bool)
