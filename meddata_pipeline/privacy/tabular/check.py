@@ -166,13 +166,15 @@ class Checker:
         else:
             source = self.grouper.segmented(node) if self._plain else self.grouper.whole
         values: dict[str, Distribution] = {}
-        grouped = self.grouper.group(node, source, self.least, self.limit, numbered=not self._plain)
+        # Metrics of whole classes draw bounds from failed checks too, and need all classes for that.
+        enough = self.limit if self.metric.by_column else int(self.table.total)
+        grouped = self.grouper.group(node, source, self.least, enough, numbered=not self._plain)
         ids, made = grouped.ids, grouped.classes
         counted = Counted(node, made, values)
         if grouped.small > self.limit:
             if grouped.complete:
                 self._finish(counted, units)
-            return Check(False, grouped.small, None, None, np.zeros(0, dtype=bool), counted)
+            return Check(False, grouped.small, None, None, made.rows < self.least, counted)
         total, whole, count = made.rows.astype(np.int64), made.population.astype(np.int64), len(made.rows)
         size = total
         if table.persons is not None:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddata_pipeline.core.errors import BadInput, Reason, Refused
+from meddata_pipeline.core.errors import BadInput, ConfigError, Reason, Refused
 from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
 from meddata_pipeline.privacy.tabular.check import Checker, lattice_size
 from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
@@ -118,6 +118,12 @@ def sensitive_parents(column: Encoded, name: str, policy: Policy, base: Path) ->
         to[low.codes] = high.codes
         parents.append(to)
     first = hierarchy.levels[0].codes
+    if len(hierarchy.levels[-1].labels) > 1:
+        raise ConfigError(
+            f"The hierarchy of {name} has no single top, so hierarchical distances are not defined",
+            where=f"column {name}",
+            next_step="Add a last level that is the same for all values",
+        )
     return [parents[0][first], *parents[1:]] if parents else []
 
 
@@ -197,7 +203,14 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         columns=_column_report(encoded, hierarchies, found.node, suppressed),
     )
     released = _write_levels(table, policy, encoded, hierarchies, found.node, suppressed)
-    return Anonymized(released, report, suppressed, transformation)
+    background = None
+    if outside is not None:
+        nobody = np.zeros(len(table), dtype=bool)
+        background = _write_levels(table, policy, encoded, hierarchies, found.node, nobody)
+        background = background[list(policy.quasi_identifiers)].assign(inside=outside)
+        if policy.unit is not None:
+            background["unit"] = table[policy.unit]
+    return Anonymized(released, report, suppressed, transformation, background)
 
 
 def make_checker(

@@ -1,6 +1,7 @@
 """What an anonymization gives back: the table, the proof of what was done, what was suppressed.
 
-What belongs here: the answer's form. What does not: making it (release.py), files (files.py), pages (../risk_report.py).
+What belongs here: the answer's form. What does not: making it (release.py), files (files.py), pages
+(../risk_report.py).
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ class Anonymized:
         report: the answer of ``anonymize --json`` without ``seconds``, so that it is the same at every run.
         suppressed: shape (input rows,), True where a row was suppressed.
         transformation: level of each quasi-identifier.
+        background: with a research subset: all rows at the chosen levels, with ``inside`` (whether a row belongs to
+            the subset) and ``unit``; what a second implementation needs to check models of the population.
     """
 
     table: pd.DataFrame | None
     report: dict[str, Any]
     suppressed: NDArray[np.bool_]
     transformation: dict[str, int]
+    background: pd.DataFrame | None = None
 
     @property
     def suppressed_rows(self) -> int:
