@@ -33,6 +33,7 @@ from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 #: Digits that are kept of a reported loss: the last ones depend on the order of additions.
 DIGITS = 12
@@ -164,6 +165,36 @@ class Metric:
             result[finite, level] = self.parts(np.where(finite, raised[:, level], 0.0))[finite]
         return result
 
+    def recoded(
+        self, sizes: Ints, codes: NDArray[np.int32], rows: Ints, levels: NDArray[np.int8], gone: Bools
+    ) -> Floats:
+        """``values`` of a table whose rows have levels of their own; a suppressed row stands for every leaf.
+
+        Args:
+            sizes: see Sums.
+            codes: (n, q) leaf of each combination.
+            rows: (n,).
+            levels: (n, q).
+            gone: (n,) True where a combination is suppressed.
+        """
+        if not self.by_column:
+            return self.values(Sums(sizes), ())
+        kept = ~gone
+        result = np.zeros(len(self.hierarchies))
+        for i in range(len(result)):
+            for level in np.unique(levels[kept, i]):
+                at = kept & (levels[:, i] == level)
+                result[i] += self.level_cost(i, int(level), codes[at, i], rows[at])
+        return self.recoded_values(result, int(rows[gone].sum()))
+
+    def level_cost(self, column: int, level: int, leaves: NDArray[np.int32], rows: Ints) -> float:
+        """Cost of kept rows at a level."""
+        return float(level * rows.sum())
+
+    def recoded_values(self, costs: Floats, gone: int) -> Floats:
+        """Values from the costs of kept rows and the number of suppressed ones."""
+        return costs / max(self.rows, 1)
+
     def report(self, values: Floats) -> float | list[float]:
         """The loss as reports give it: a number, or the sorted list of the aggregate ``rank``."""
         if not self.by_column:
@@ -204,6 +235,12 @@ class Loss(Metric):
 
     needs_leaves: bool = True
 
+    @staticmethod
+    def _leaves(sums: Sums) -> Ints:
+        if sums.leaves is None:
+            raise ValueError("Loss needs sums of leaves")
+        return sums.leaves
+
     def _norm(self, x: float, column: int) -> float:
         low = self.kept_weight * self.rows / self.hierarchies[column].leaves
         width = self.rows - low
@@ -216,9 +253,8 @@ class Loss(Metric):
 
     def values(self, sums: Sums, node: Sequence[int]) -> Floats:
         """See Metric."""
-        assert sums.leaves is not None
         gone = int(sums.sizes[3])
-        kept_leaves, gone_leaves = sums.leaves
+        kept_leaves, gone_leaves = self._leaves(sums)
         return np.array(
             [
                 self._norm(self._x(int(k), int(g), gone, i), i)
@@ -233,17 +269,25 @@ class Loss(Metric):
         )
         return self._norm(self._x(int(leaves @ self.leaf_rows[column]), 0, 0, column), column)
 
+    def level_cost(self, column: int, level: int, leaves: NDArray[np.int32], rows: Ints) -> float:
+        """See Metric."""
+        return self.kept_weight * float(self.hierarchies[column].levels[level].shares[leaves] @ rows)
+
+    def recoded_values(self, costs: Floats, gone: int) -> Floats:
+        """See Metric."""
+        return np.array([self._norm(float(cost) + gone, i) for i, cost in enumerate(costs)])
+
     def extra_values(self, sums: Sums, node: Sequence[int]) -> Floats | None:
         """See Metric: going instead of staying costs gone_weight + share (1 - gone_weight - kept_weight) a row.
 
         The factor of share is not positive, so at finer levels, where shares are smaller, it costs no less.
         """
-        assert sums.leaves is not None
         gone = int(sums.sizes[3])
+        gone_leaves = self._leaves(sums)[1]
         result = np.zeros(len(self.hierarchies))
         for i, hierarchy in enumerate(self.hierarchies):
             width = self.rows - self.kept_weight * self.rows / hierarchy.leaves
-            share = float(sums.leaves[1, i]) / hierarchy.leaves
+            share = float(gone_leaves[i]) / hierarchy.leaves
             due = self.gone_weight * gone + share * (1.0 - self.gone_weight - self.kept_weight)
             # Clipping at 0 can only eat what the static bound left below 0, which it never does here.
             result[i] = max(due, 0.0) / width if width > 0 else 0.0
@@ -277,6 +321,16 @@ class Entropy(Metric):
             if count:
                 total += count * math.log2(count / group)
         return self.kept_weight * (-total if total else 0.0)
+
+    def level_cost(self, column: int, level: int, leaves: NDArray[np.int32], rows: Ints) -> float:
+        """See Metric."""
+        counts, made = self.leaf_rows[column], self.hierarchies[column].levels[level]
+        groups = np.bincount(made.codes, weights=counts, minlength=len(made.labels))[made.codes]
+        return self.kept_weight * float(np.log2(groups[leaves] / counts[leaves]) @ rows)
+
+    def recoded_values(self, costs: Floats, gone: int) -> Floats:
+        """See Metric."""
+        return costs if self.monotonic else costs + self.gone_weight * gone * math.log2(max(gone, 1))
 
     def extra_values(self, sums: Sums, node: Sequence[int]) -> Floats | None:
         """See Metric: N log N - Σ c log c grows with every suppressed row and with every split of a value."""
@@ -314,6 +368,14 @@ class Precision(Metric):
         """See Metric."""
         share = self._share(column, level)
         return share if self.monotonic else min(share, self.gone_weight)
+
+    def level_cost(self, column: int, level: int, leaves: NDArray[np.int32], rows: Ints) -> float:
+        """See Metric."""
+        return self._share(column, level) * float(rows.sum())
+
+    def recoded_values(self, costs: Floats, gone: int) -> Floats:
+        """See Metric."""
+        return (costs + (0.0 if self.monotonic else gone * self.gone_weight)) / self.rows
 
     def values(self, sums: Sums, node: Sequence[int]) -> Floats:
         """See Metric."""

@@ -22,9 +22,13 @@ from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
 from meddata_pipeline.privacy.tabular.check import Checker, lattice_size
 from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
 from meddata_pipeline.privacy.tabular.encode import merge, subset_rows
+from meddata_pipeline.privacy.tabular.heuristic import heuristic
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
+from meddata_pipeline.privacy.tabular.lattice import class_ids
+from meddata_pipeline.privacy.tabular.local import local
 from meddata_pipeline.privacy.tabular.metrics import create
 from meddata_pipeline.privacy.tabular.models import create_models
+from meddata_pipeline.privacy.tabular.mondrian import judge, mondrian
 from meddata_pipeline.privacy.tabular.result import Anonymized
 from meddata_pipeline.privacy.tabular.search import search
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded, encode
@@ -180,37 +184,90 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
     if not len(table):
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
     checker = make_checker(table, policy, base, encoded, hierarchies, units)
-    found = search(checker, practical=policy.practical_monotonicity)
-    report["checked"] = found.checked
-    if found.node is None:
+    merged = checker.table
+    if policy.search in {"mondrian", "local"}:
+        made = _recode(checker, policy, report)
+    else:
+        made = _generalise(checker, policy, report)
+    if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
-
-    gone, check, classes = checker.suppressed(found.node)
-    suppressed = gone[checker.table.combination]
+    levels, gone, size, rows = made
+    suppressed = gone[merged.combination]
     outside = load_subset(table, policy, base)
     if outside is not None:
         suppressed |= ~outside
-    transformation = {h.column: level for h, level in zip(hierarchies, found.node, strict=True)}
-    kept = ~check.failed & (classes.rows > 0)
+    levels = levels[merged.combination] if len(levels) > 1 else levels
+    transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
         solution=True,
         transformation=transformation,
-        loss=found.loss,
         suppressed_rows=int(suppressed.sum()),
-        bound=found.lower_bound,
-        classes=class_report(classes.size[kept]),
-        risk=risk_report(classes.rows[kept], classes.size[kept], policy.risk.threshold),
-        columns=_column_report(encoded, hierarchies, found.node, suppressed),
+        classes=class_report(size),
+        risk=risk_report(rows, size, policy.risk.threshold),
+        columns=_column_report(encoded, hierarchies, levels, suppressed),
     )
-    released = _write_levels(table, policy, encoded, hierarchies, found.node, suppressed)
+    released = _write_levels(table, policy, encoded, hierarchies, levels, suppressed)
     background = None
     if outside is not None:
         nobody = np.zeros(len(table), dtype=bool)
-        background = _write_levels(table, policy, encoded, hierarchies, found.node, nobody)
+        background = _write_levels(table, policy, encoded, hierarchies, levels, nobody)
         background = background[list(policy.quasi_identifiers)].assign(inside=outside)
         if policy.unit is not None:
             background["unit"] = table[policy.unit]
     return Anonymized(released, report, suppressed, transformation, background)
+
+
+Levels = NDArray[np.int8]
+_Made = tuple[Levels, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
+    """One scheme for all rows: (1, q) levels, suppressed combinations, persons and rows of the kept classes."""
+    if policy.search == "heuristic":
+        found = heuristic(checker, policy.time_limit)
+        report["stopped"] = found.stopped
+    else:
+        found = search(checker, practical=policy.practical_monotonicity)
+    report["checked"] = found.checked
+    if found.node is None:
+        return None
+    report["loss"], report["bound"] = found.loss, found.lower_bound
+    gone, check, classes = checker.suppressed(found.node)
+    kept = ~check.failed & (classes.rows > 0)
+    return np.array([found.node], dtype=np.int8), gone, classes.size[kept], classes.rows[kept]
+
+
+def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
+    """Levels by combination; otherwise as ``_generalise``. The classes are judged again as they will look."""
+    weights = checker.metric.weights.tolist()
+    made = mondrian(checker, weights) if policy.search == "mondrian" else local(checker)
+    report["checked"] = made.checked
+    if not made.feasible:
+        return None
+    table, gone = checker.table, made.suppressed
+    at = np.flatnonzero(~gone)
+    looks = []
+    for i, groups in enumerate(checker.grouper.groups):
+        offsets = np.concatenate([[0], np.cumsum(checker.grouper.sizes[i])])
+        look = np.zeros(len(at), dtype=np.int32)
+        for level, group in enumerate(groups):
+            here = made.levels[at, i] == level
+            look[here] = group[table.codes[at[here], i]] + offsets[level]
+        looks.append(look)
+    ids = np.full(len(gone), -1, dtype=np.int32)
+    found, count = class_ids(looks, [sum(sizes) for sizes in checker.grouper.sizes]) if len(at) else (at, 0)
+    ids[at] = found
+    failed, size = judge(checker, ids, count)
+    rows = np.bincount(found, weights=table.rows[at], minlength=count).astype(np.int64)
+    ordered = np.sort(size)
+    if failed.any() or not all(model.met(ordered, int(ordered.sum())) for model in checker.samples):
+        return None
+    gone_rows = int(table.rows[gone].sum())
+    everything = int((rows * rows).sum())
+    sums = [count + int(gone.any()), count, int(rows.sum()), gone_rows, everything + gone_rows**2, everything]
+    values = checker.metric.recoded(np.array(sums), table.codes, table.rows, made.levels, gone)
+    report["loss"] = checker.metric.report(values)
+    return made.levels, gone, size, rows
 
 
 def make_checker(
@@ -242,20 +299,25 @@ def make_checker(
 
 
 def _column_report(
-    encoded: Sequence[Encoded], hierarchies: Sequence[Hierarchy], node: Sequence[int], suppressed: NDArray[np.bool_]
+    encoded: Sequence[Encoded], hierarchies: Sequence[Hierarchy], levels: Levels, suppressed: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
     """Per quasi-identifier: level, number of levels, distinct values before and after, information kept."""
     result: dict[str, dict[str, Any]] = {}
-    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
-        kept = column.codes[~suppressed]
-        chosen = hierarchy.levels[level]
+    for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
+        total = float(suppressed.sum())
+        values = 0
+        for level in np.unique(levels[:, i]):
+            at = ~suppressed if len(levels) == 1 else ~suppressed & (levels[:, i] == level)
+            chosen = hierarchy.levels[level]
+            total += float(chosen.shares[column.codes[at]].sum())
+            values += len(np.unique(chosen.codes[column.codes[at]]))
         low = 1.0 / hierarchy.leaves
-        mean = float(chosen.shares[kept].sum() + suppressed.sum()) / len(suppressed)
+        mean = total / len(suppressed)
         result[hierarchy.column] = {
-            "level": level,
+            "level": int(levels[:, i].max()),
             "levels": len(hierarchy.levels),
             "values_before": len(column.texts),
-            "values_after": len(np.unique(chosen.codes[kept])),
+            "values_after": values,
             "information_kept": round(1.0 - (mean - low) / (1.0 - low), 12) if hierarchy.leaves > 1 else 1.0,
         }
     return result
@@ -266,18 +328,23 @@ def _write_levels(
     policy: Policy,
     encoded: Sequence[Encoded],
     hierarchies: Sequence[Hierarchy],
-    node: Sequence[int],
+    levels: Levels,
     suppressed: NDArray[np.bool_],
 ) -> pd.DataFrame:
+    """The release; ``levels`` is (1, q) for one scheme, or (rows, q)."""
     keep_rows = policy.suppressed == "keep"
     stars = suppressed if keep_rows else np.zeros(len(suppressed), dtype=bool)
     columns: dict[str, Any] = {}
-    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
+    for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
         name = hierarchy.column
         if hierarchy.generalises:
-            chosen = hierarchy.levels[level]
-            labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
-            values = pd.Series(labels[chosen.codes[column.codes]], index=table.index, dtype=object)
+            made = np.empty(len(table), dtype=object)
+            for level in np.unique(levels[:, i]):
+                chosen = hierarchy.levels[level]
+                labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
+                at = slice(None) if len(levels) == 1 else levels[:, i] == level
+                made[at] = labels[chosen.codes[column.codes[at]]]
+            values = pd.Series(made, index=table.index, dtype=object)
         else:
             values = table[name]
         columns[name] = values.astype(object).mask(stars, SUPPRESSED) if stars.any() else values
