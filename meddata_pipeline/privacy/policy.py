@@ -1,6 +1,7 @@
 """The privacy policy of a table: a policy file of `meddata anonymize`, or a product's privacy.yaml.
 
-What belongs here: the model of that file, and refusing what it does not know in words that name it. What does not: reading tables, building hierarchies, searching; those are in privacy/tabular.
+What belongs here: the model of that file, and refusing what it does not know in words that name it. What does not:
+reading tables, building hierarchies, searching; those are in privacy/tabular.
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ class Checker:
     _next: int = 0
 
     def __post_init__(self) -> None:
-        n = len(self.table.rows)
         self.grouper = Grouper(self.table.codes, self.hierarchies, self.table.rows, self.table.population)
         # Where only sizes matter, combinations may be counted in any order.
         self._plain = self.table.persons is None and not any(m.attribute for m in self.models)
@@ -318,14 +317,13 @@ class Checker:
         check = self.check(node)
         ids = self.grouper.group(node, self.grouper.whole).ids
         persons = self.table.persons
-        counted = check.counted
-        size = (
-            counted.classes.rows
-            if persons is None
-            else kernels.persons(ids, persons.combination, persons.person, len(counted.classes.combination))
-        )
-        people = counted.classes.population if len(counted.classes.population) else size
-        return check.failed[ids], check, Classes(counted.classes.rows.astype(np.int64), size, people, counted.values)
+        made = check.counted.classes
+        rows: Ints = made.rows.astype(np.int64)
+        size: Ints = rows
+        if persons is not None:
+            size = kernels.persons(ids, persons.combination, persons.person, len(rows))
+        people: Ints = made.population.astype(np.int64) if len(made.population) else size
+        return check.failed[ids], check, Classes(rows, size, people, check.counted.values)
 
 
 def lattice_size(hierarchies: Sequence[Hierarchy]) -> int:

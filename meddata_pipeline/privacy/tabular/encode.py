@@ -122,18 +122,18 @@ def merge(
     values: dict[str, Distribution] = {}
     triples: dict[str, Triples] = {}
     backgrounds: dict[str, Background] = {}
-    for name, column in (sensitive or {}).items():
-        at = combination[inside]
-        codes_inside = column.codes[inside]
-        distinct = len(column.texts)
+    for name, judged in (sensitive or {}).items():
+        held = combination[inside]
+        codes_inside = judged.codes[inside]
+        distinct = len(judged.texts)
         if units is None:
-            values[name] = _distribution(at, codes_inside, count, distinct)
+            values[name] = _distribution(held, codes_inside, count, distinct)
             counts = np.bincount(codes_inside, minlength=distinct).astype(np.int64)
         else:
-            triples[name] = _triples(at, codes_inside, units[inside])
+            triples[name] = _triples(held, codes_inside, units[inside])
             once = np.unique(codes_inside.astype(np.int64) * (int(units.max(initial=0)) + 1) + units[inside])
             counts = np.bincount(once // (int(units.max(initial=0)) + 1), minlength=distinct).astype(np.int64)
-        backgrounds[name] = Background(column.texts, counts, tuple((parents or {}).get(name, ())))
+        backgrounds[name] = Background(judged.texts, counts, tuple((parents or {}).get(name, ())))
     return Merged(
         codes=codes,
         combination=combination,

@@ -16,7 +16,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,5 +57,5 @@ from numba import njit  # noqa: E402
 
 def compiled(function: F) -> F:
     """Compile a function on its first call and keep the code; it runs without the interpreter's lock."""
-    made: F = njit(cache=True, nogil=True)(function)
-    return made
+    made: Any = njit(cache=True, nogil=True)(function)
+    return cast(F, made)

@@ -1,12 +1,12 @@
 """Compiled loops over rows and classes: grouping, distributions of sensitive values, sums for metrics, the lattice.
 
 What belongs here: loops whose time grows with the table or the lattice, on plain arrays. What does not: what their
-results mean; see table.py, metrics.py, lattice.py and models/.
+results mean; see check.py, metrics.py, lattice.py and models/.
 
-Conventions: ``codes`` is (combinations, columns), the leaf of each; a *source* are the classes of a finer transformation
-(or all combinations) with their rows; ``tables`` holds, for each column, what a leaf becomes, and ``starts`` where in
-``tables`` that column begins. Sums are whole numbers, so that results depend
-neither on the order of rows nor on the path by which a class was counted.
+Conventions: ``codes`` is (combinations, columns), the leaf of each; a *source* are the classes of a finer
+transformation (or all combinations) with their rows; ``tables`` holds, for each column, what a leaf becomes, and
+``starts`` where in ``tables`` that column begins. Sums are whole numbers, so that results depend neither on the order
+of rows nor on the path by which a class was counted.
 """
 
 from __future__ import annotations
@@ -457,7 +457,7 @@ def fold(table: Array, before: int, size: int, after: int, groups: Array, count:
 
 
 @compiled
-def rows_below(table: Array, k: int) -> int:
+def rows_below(table: Array, k: int) -> Any:
     """Rows in the cells of a dense table that hold fewer than ``k``."""
     result = np.int64(0)
     for i in range(len(table)):
@@ -467,7 +467,7 @@ def rows_below(table: Array, k: int) -> int:
 
 
 @compiled
-def smallest(keys: Array, alive: Array) -> int:
+def smallest(keys: Array, alive: Array) -> Any:
     """Position of the lexicographically smallest key among those alive; the first of equal ones, -1 if there is none.
 
     Args:
@@ -622,7 +622,7 @@ def chain(start: int, levels: Array, depths: Array, radix: Array, number: Array,
 
 
 @compiled
-def smallest_finer(nodes: Array, sizes: Array, count: int, node: Array) -> int:
+def smallest_finer(nodes: Array, sizes: Array, count: int, node: Array) -> Any:
     """The smallest of some transformations that are nowhere coarser than ``node``; -1 when there is none.
 
     Args:
@@ -653,3 +653,62 @@ def rows_of(rows: Any, failed: Any) -> Any:
         if failed[c]:
             gone += rows[c]
     return gone
+
+
+@compiled
+def widest_column(
+    parts: Array, leaf: Array, levels: Array, stuck: Array, codes: Array, shares: Array, begin: Array, weights: Array
+) -> Any:
+    """The column whose value stands for most leaves, among those that a part can still be split by.
+
+    Args:
+        parts: (a,) int64, numbers of the parts asked about.
+        leaf: (p,) int64, a combination of each part.
+        levels: (p, q) int8.
+        stuck: (p, q) bool, True where a column can't be split any more.
+        codes: (n, q) int32.
+        shares: float64, share of leaves under what each leaf becomes, by column and level.
+        begin: (q, levels) int64, where a column's level begins in ``shares``.
+        weights: (q,) float64.
+
+    Returns:
+        (a,) int8, -1 where there is none.
+    """
+    result = np.empty(len(parts), np.int8)
+    for a in range(len(parts)):
+        part = parts[a]
+        best = -1.0
+        result[a] = -1
+        for i in range(codes.shape[1]):
+            if not stuck[part, i]:
+                width = shares[begin[i, levels[part, i]] + codes[leaf[part], i]] * weights[i]
+                if width > best:
+                    best = width
+                    result[a] = i
+    return result
+
+
+@compiled
+def finer_groups(
+    active: Array, part: Array, column: Array, levels: Array, codes: Array, groups: Array, begin: Array
+) -> Any:
+    """What each combination becomes when its part is split: its group one level finer in the part's column.
+
+    Args:
+        active: (a,) int32, combinations.
+        part: (n,) int32.
+        column: (p,) int8.
+        levels: (p, q) int8.
+        codes: (n, q) int32.
+        groups: int64, group of each leaf, by column and level.
+        begin: (q, levels) int64.
+
+    Returns:
+        (a,) int64.
+    """
+    result = np.empty(len(active), np.int64)
+    for a in range(len(active)):
+        row = active[a]
+        i = column[part[row]]
+        result[a] = groups[begin[i, levels[part[row], i] - 1] + codes[row, i]]
+    return result

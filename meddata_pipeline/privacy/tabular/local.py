@@ -3,8 +3,8 @@
 What belongs here: the rounds. What does not: one search (search.py), splitting from the top (mondrian.py).
 
 Each round may suppress as many rows as pay off under the policy's metric; what it keeps is released at its levels, and
-the rest goes to the next round. The last round keeps to the whole table's suppression limit. Classes of two rounds that look alike are
-one class in the release; a model that such a union could break is judged again in the end.
+the rest goes to the next round. The last round keeps to the whole table's suppression limit. Classes of two rounds that
+look alike are one class in the release; a model that such a union could break is judged again in the end.
 
 Source: Prasser, Eicher, Spengler, Bild and Kuhn, Flexible data anonymization using ARX, 2020 (iterative recoding).
 """
@@ -25,6 +25,8 @@ from meddata_pipeline.privacy.tabular.search import search
 _ROUNDS = 20
 # Rounds that keep less than this share of the table are not worth a search.
 _LEAST_SHARE = 0.005
+# A round must keep half of what is left: it then rules out most transformations early, and few rounds are needed.
+_KEPT = 0.5
 
 
 def restrict(table: Merged, keep: Bools) -> tuple[Merged, Ints]:
@@ -109,7 +111,7 @@ def local(checker: Checker) -> Recoded:
     least = checker.table.total * _LEAST_SHARE
     rounds = _Rounds(checker)
     for _ in range(_ROUNDS):
-        if not rounds.left.any() or rounds.round(rounds.rows_left) < least:
+        if not rounds.left.any() or rounds.round(int(rounds.rows_left * _KEPT)) < least:
             break
     if rounds.rows_left > checker.limit:
         rounds.round(checker.limit)
@@ -118,7 +120,7 @@ def local(checker: Checker) -> Recoded:
         # What the rounds left over has no solution of its own: start from one scheme within the limit instead.
         rounds = _Rounds(checker)
         rounds.round(checker.limit)
-        while rounds.left.any() and rounds.round(rounds.rows_left) >= least:
+        while rounds.left.any() and rounds.round(int(rounds.rows_left * _KEPT)) >= least:
             pass
         checked += rounds.checked
     return Recoded(rounds.levels, rounds.left, checked, rounds.rows_left <= checker.limit)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from meddata_pipeline.privacy.tabular import kernels
@@ -110,22 +111,26 @@ class _Partition:
         self.checker = checker
         hierarchies = checker.hierarchies
         self.codes = checker.table.codes
-        n, q = self.codes.shape
-        self.n, self.q = n, q
+        self.n, self.q = self.codes.shape
         self.weights = np.array(weights)
         self.top = np.array([len(h.levels) - 1 for h in hierarchies], dtype=np.int8)
-        self.shares = [[level.shares for level in h.levels] for h in hierarchies]
-        self.groups = [[level.codes for level in h.levels] for h in hierarchies]
+        self.begin = np.zeros((self.q, int(self.top.max()) + 1), dtype=np.int64)
+        at = 0
+        for i, hierarchy in enumerate(hierarchies):
+            for level, made in enumerate(hierarchy.levels):
+                self.begin[i, level] = at
+                at += len(made.codes)
+        every = [level for h in hierarchies for level in h.levels]
+        self.shares = np.concatenate([level.shares for level in every])
+        self.groups = np.concatenate([level.codes for level in every]).astype(np.int64)
+        self.widest = max(len(level.labels) for level in every)
         self.judged = 0
-        # The parts; a row of each table for each part.
-        self.part = np.zeros(n, dtype=np.int32)
-        self.levels = np.zeros((1, q), dtype=np.int8)
-        self.stuck = np.zeros((1, q), dtype=bool)
-        self.leaf = np.zeros(1, dtype=np.int64)  # a combination of each part
-
-    def _number(self, keys: Ints) -> tuple[NDArray[np.int32], int, Ints]:
-        distinct, first, ids = np.unique(keys, return_index=True, return_inverse=True)
-        return ids.astype(np.int32), len(distinct), first
+        # The parts: levels, columns that can't be split any more, and a combination of each.
+        self.part = np.zeros(self.n, dtype=np.int32)
+        self.levels = np.zeros((1, self.q), dtype=np.int8)
+        self.stuck = np.zeros((1, self.q), dtype=bool)
+        self.leaf = np.zeros(1, dtype=np.int64)
+        self.active = np.arange(self.n, dtype=np.int32)
 
     def run(self) -> Recoded:
         checker = self.checker
@@ -143,85 +148,81 @@ class _Partition:
         gone = int(checker.table.rows[suppressed].sum())
         return Recoded(self.levels[self.part], suppressed, self.judged, gone <= checker.limit)
 
-    def _column(self) -> NDArray[np.int64]:
-        """The column that each part is split by next; -1 when it is final."""
-        width = np.full((len(self.leaf), self.q), -1.0)
-        for i in range(self.q):
-            leaf = self.codes[self.leaf, i]
-            for level in range(1, len(self.groups[i])):
-                at = (self.levels[:, i] == level) & ~self.stuck[:, i]
-                width[at, i] = self.shares[i][level][leaf[at]] * self.weights[i] + 1e-9
-        chosen = width.argmax(axis=1)
-        return np.where(width.max(axis=1) > 0, chosen, -1)
-
     def _round(self) -> bool:
         """Split every part that can be split; returns whether there was one."""
-        column = self._column()
-        active = np.flatnonzero(column[self.part] >= 0).astype(np.int32)
+        alive = np.zeros(len(self.leaf), dtype=bool)
+        alive[self.part[self.active]] = True
+        parts = np.flatnonzero(alive)
+        column = np.full(len(self.leaf), -1, dtype=np.int8)
+        column[parts] = kernels.widest_column(
+            parts, self.leaf, self.levels, self.stuck, self.codes, self.shares, self.begin, self.weights
+        )
+        self.active = active = self.active[column[self.part[self.active]] >= 0]
         if not len(active):
             return False
-        parents = self.part[active]
-        by = column[parents]
-        finer = np.zeros(len(active), dtype=np.int64)
-        widest = 1
-        for i in range(self.q):
-            for level in range(1, len(self.groups[i])):
-                here = (column == i) & (self.levels[:, i] == level)
-                if here.any():
-                    at = here[parents]
-                    finer[at] = self.groups[i][level - 1][self.codes[active[at], i]]
-                    widest = max(widest, len(self.groups[i][level - 1]))
-        child, count, first = self._number(parents * np.int64(widest + 1) + finer)
-        failed, size = self._judge(active, child, count)
-        parent = parents[first]
+        finer = kernels.finer_groups(active, self.part, column, self.levels, self.codes, self.groups, self.begin)
+        child, keys = _number(self.part[active] * np.int64(self.widest) + finer)
+        parent = keys // self.widest
+        first = np.zeros(len(keys), dtype=np.int64)
+        first[child] = active
+        failed, size = self._judge(active, child, len(keys))
         # Failing groups of a part together; with its smallest good group where that is not enough.
-        rest = self._together(active, child, failed, parent)
+        rest = self._together(child, failed, parent)
         if rest is not None:
-            bad = np.zeros(len(column), dtype=bool)
-            bad[rest] = True
             order = np.lexsort((size, failed, parent))
             helps = order[np.concatenate([[True], parent[order][1:] != parent[order][:-1]])]
-            helper = helps[bad[parent[helps]] & ~failed[helps]]
-            failed[helper] = True
-            rest = self._together(active, child, failed, parent)
-        unsplit = np.zeros(len(column), dtype=bool)
-        if rest is not None:
-            unsplit[rest] = True
+            failed[helps[rest[parent[helps]] & ~failed[helps]]] = True
+            rest = self._together(child, failed, parent)
         good = np.zeros(len(column), dtype=bool)
         good[parent[~failed]] = True
-        unsplit |= (column >= 0) & ~good
-        self.stuck[np.flatnonzero(column >= 0), column[column >= 0]] |= unsplit[column >= 0]
-        # Part numbers: a failing group stays in its parent, which is stuck in this column; a good one is a new part.
+        unsplit = (column >= 0) & ~good
+        if rest is not None:
+            unsplit |= rest
+        # A good group is a new part; a failing one stays in its part, which is not split by this column again.
+        done = np.flatnonzero(column >= 0)
+        self.stuck[done, column[done]] = True
         made = np.flatnonzero(~failed & ~unsplit[parent])
-        number = np.full(count, -1, dtype=np.int64)
+        number = np.full(len(keys), -1, dtype=np.int32)
         number[made] = len(self.leaf) + np.arange(len(made))
-        fresh_levels = self.levels[parent[made]].copy()
-        split_by = column[parent[made]]
-        fresh_levels[np.arange(len(made)), split_by] -= 1
-        self.levels = np.concatenate([self.levels, fresh_levels])
-        self.stuck = np.concatenate([self.stuck, self.stuck[parent[made]] | (fresh_levels == 0)])
-        self.leaf = np.concatenate([self.leaf, active[first[made]].astype(np.int64)])
-        split = np.flatnonzero((column >= 0) & ~unsplit)
-        self.stuck[split, column[split]] = True
+        levels, stuck, by = self.levels[parent[made]], self.stuck[parent[made]], column[parent[made]]
+        each = np.arange(len(made))
+        levels[each, by] -= 1
+        stuck[each, by] = levels[each, by] == 0
+        self.levels = np.concatenate([self.levels, levels])
+        self.stuck = np.concatenate([self.stuck, stuck])
+        self.leaf = np.concatenate([self.leaf, first[made]])
         to = number[child]
-        self.part[active[to >= 0]] = to[to >= 0]
-        kept = np.flatnonzero(to < 0)
-        self.leaf[self.part[active[kept]]] = active[kept]
+        moved = to >= 0
+        self.part[active[moved]] = to[moved]
+        stayed = active[~moved]
+        self.leaf[self.part[stayed]] = stayed
         return True
 
-    def _judge(self, active: NDArray[np.int32], child: NDArray[np.int32], count: int) -> tuple[Bools, Ints]:
+    def _judge(self, members: NDArray[np.int32], classes: NDArray[np.int32], count: int) -> tuple[Bools, Ints]:
         self.judged += count
         ids = np.full(self.n, -1, dtype=np.int32)
-        ids[active] = child
+        ids[members] = classes
         return judge(self.checker, ids, count)
 
-    def _together(
-        self, active: NDArray[np.int32], child: NDArray[np.int32], failed: Bools, parent: NDArray[np.int32]
-    ) -> Ints | None:
-        """Parts whose failing groups fail as one class, too; None when there is none."""
-        at = failed[child]
-        if not at.any():
+    def _together(self, child: NDArray[np.int32], failed: Bools, parent: Ints) -> Bools | None:
+        """(parts,) True where a part's failing groups fail as one class, too; None when there is no such part."""
+        if not failed.any():
             return None
-        distinct, ids = np.unique(parent[child[at]], return_inverse=True)
-        bad, _ = self._judge(active[at], ids.astype(np.int32), len(distinct))
-        return distinct[bad].astype(np.int64) if bad.any() else None
+        at = failed[child]
+        among = np.zeros(len(self.leaf), dtype=bool)
+        among[parent[failed]] = True
+        number = np.cumsum(among, dtype=np.int32) - 1
+        bad, _ = self._judge(self.active[at], number[parent[child[at]]], int(among.sum()))
+        if not bad.any():
+            return None
+        among[among] = bad
+        return among
+
+
+def _number(keys: Ints) -> tuple[NDArray[np.int32], Ints]:
+    """Ids of keys, in the order of the keys, and the distinct keys: as numpy.unique, by hashing."""
+    ids, distinct = pd.factorize(keys)
+    order = np.argsort(distinct)
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[ids], distinct[order]

@@ -56,7 +56,7 @@ class EntropyLDiversity(Model):
 
 
 def grassberger(largest: int) -> Any:
-    """Grassberger's G(n) for n from 0 to ``largest``: G(0) = G(1) = -γ - ln 2, G(2n) = G(2n + 1) = G(1) + Σ 2/(2i - 1)."""
+    """Grassberger's G(0) to G(largest): G(1) = -γ - ln 2, G(2n) = G(2n + 1) = G(1) + Σ 2/(2i - 1), i = 1 … n."""
     half = np.arange(1, largest // 2 + 1)
     steps = np.concatenate([[0.0], np.cumsum(2.0 / (2.0 * half - 1.0))])
     return -_EULER - math.log(2.0) + steps[np.arange(largest + 1) // 2]
