@@ -227,7 +227,7 @@ def _brute_force(rows: list[Row], inside: list[bool], raw: dict[str, Any]) -> An
                 gone.append(plain.pop(0))
         if refused or sum(map(len, gone)) > limit:
             continue
-        loss = _loss(raw["quality"], node, plain + starred, gone, len(mine), mine)
+        loss = _loss(raw["quality"], node, plain + starred, gone, len(mine), rows)
         if best is None or loss < best:
             best = loss
     return best
@@ -237,7 +237,7 @@ def _brute_force(rows: list[Row], inside: list[bool], raw: dict[str, Any]) -> An
 
 LEVEL = st.integers(1, 4)
 OF = {"attribute": "disease"}
-MODELS = st.one_of(
+EACH_MODEL = (
     st.builds(lambda k: {"model": "k-anonymity", "k": k}, LEVEL),
     st.builds(lambda n: {"model": "distinct-l-diversity", "l": n, **OF}, st.integers(1, 3)),
     st.builds(
@@ -264,6 +264,7 @@ MODELS = st.one_of(
     st.builds(lambda t: {"model": "average-risk", "threshold": t}, st.sampled_from([0.2, 0.35, 0.6])),
     st.builds(lambda t: {"model": "sample-uniqueness", "threshold": t}, st.sampled_from([0.0, 0.1, 0.3])),
 )
+MODELS = st.one_of(*EACH_MODEL)
 OF_SUBSETS = st.one_of(
     st.builds(lambda k: {"model": "k-map", "k": k, "subset": "subset.csv"}, st.integers(1, 6)),
     st.builds(
@@ -326,6 +327,21 @@ def test_no_transformation_is_better(
     assume(not sampled or quality["metric"] in {"height"} or limit == 0.0)
     assume(len(sampled) <= 1)
     raw = _policy(models, limit, quality)
+    _compare(anonymize(pd.DataFrame(rows), parse_policy(raw), base), rows, [True] * len(rows), raw, base)
+
+
+@pytest.mark.parametrize("kind", range(len(EACH_MODEL)))
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_suppression_breaks_no_conclusion(base: Path, kind: int, data: st.DataObject) -> None:
+    """One model alone, few values, suppression allowed: where a model that does not shrink must not rule out."""
+    rows = data.draw(st.lists(ROW, min_size=5, max_size=16))
+    quality = {"metric": data.draw(st.sampled_from(["height", "loss"])), "gs_factor": 0.5, "monotonic": False}
+    model = data.draw(EACH_MODEL[kind])
+    if "threshold" in model:
+        quality["metric"] = "height"
+    quality["aggregate"] = "sum"
+    raw = _policy([model], data.draw(st.sampled_from([0.2, 0.35, 0.5])), quality)
     _compare(anonymize(pd.DataFrame(rows), parse_policy(raw), base), rows, [True] * len(rows), raw, base)
 
 
