@@ -77,7 +77,8 @@ def table(rows: int = ROWS) -> pd.DataFrame:
         reach = 1.0 if years < 20 else 4.0
         schooling[years] = np.exp(-np.abs(np.arange(26) - centre) / reach) * (np.arange(26) <= most + 1)
     education = _pick(chance, schooling[age])
-    race = chance.choice(16, rows, p=np.array([0.5, *(0.5 * 0.62 ** np.arange(1, 16))]) / (0.5 + (0.5 * 0.62 ** np.arange(1, 16)).sum()))
+    rare = 0.62 ** np.arange(16)
+    race = chance.choice(16, rows, p=rare / rare.sum())
     married = np.isin(marital, (1, 6))
     first = np.where(age < 18, chance.geometric(0.45, rows) + 2, chance.geometric(np.where(married, 0.62, 0.55), rows))
     person = np.minimum(first, 25) - 1
