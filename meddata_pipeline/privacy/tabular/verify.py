@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _SLACK = 1e-9
 
 
-def _codes(column: pd.Series[Any]) -> tuple[NDArray[np.int64], list[str]]:
+def _codes(column: pd.Series[Any]) -> tuple[NDArray[np.int32], list[str]]:
     """A column as ranks of its texts, in lexicographic order."""
     raw, distinct = pd.factorize(column, use_na_sentinel=False)
     texts = [text_of(value) for value in np.asarray(distinct, dtype=object)]
     ordered = sorted(set(texts))
     rank = {text: i for i, text in enumerate(ordered)}
-    ranks = np.array([rank[text] for text in texts], dtype=np.int64)
-    return ranks[raw] if len(ranks) else np.zeros(0, dtype=np.int64), ordered
+    ranks = np.array([rank[text] for text in texts], dtype=np.int32)
+    return ranks[raw] if len(ranks) else np.zeros(0, dtype=np.int32), ordered
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
