@@ -32,12 +32,12 @@ _SLACK = 1e-9
 
 def _codes(column: pd.Series[Any]) -> tuple[NDArray[np.int32], list[str]]:
     """A column as ranks of its texts, in lexicographic order."""
-    raw, distinct = pd.factorize(column, use_na_sentinel=False)
+    raw, distinct = pd.factorize(column)
     texts = [text_of(value) for value in np.asarray(distinct, dtype=object)]
-    ordered = sorted(set(texts))
+    ordered = sorted({*texts, text_of(None)} if (raw < 0).any() else set(texts))
     rank = {text: i for i, text in enumerate(ordered)}
-    ranks = np.array([rank[text] for text in texts], dtype=np.int32)
-    return ranks[raw] if len(ranks) else np.zeros(0, dtype=np.int32), ordered
+    ranks = np.array([rank[text] for text in texts] + [rank.get(text_of(None), 0)], dtype=np.int32)
+    return ranks[raw], ordered
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
