@@ -258,7 +258,15 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     _require_read_text(workplace, spec, released)
     problems: list[Reason] = []
     try:
-        counted = verify(released, policy, unit=frame[policy.unit] if policy.unit else None, report=made.report)
+        counted = verify(
+            released,
+            policy,
+            unit=frame[policy.unit] if policy.unit else None,
+            report=made.report,
+            original=frame,
+            background=made.background,
+            base=base,
+        )
     except Refused as refusal:
         counted, problems = {}, list(refusal.reasons)
     balance = Balance("candidate", len(frame), len(released), suppressed={"small-class": len(frame) - len(released)})

@@ -1,16 +1,17 @@
 """The privacy policy of a table: a policy file of `meddata anonymize`, or a product's privacy.yaml.
 
-What belongs here: the model of that file, and refusing what the engine cannot do yet in words that name it. What does
-not: reading tables, building hierarchies, searching; those are in privacy/tabular.
+What belongs here: the model of that file, and refusing what it does not know in words that name it. What does not:
+reading tables, building hierarchies, searching; those are in privacy/tabular.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -22,27 +23,17 @@ DIVISION_LEVELS = ("district", "city", "province", "all")
 DIAGNOSIS_LEVELS = ("code", "category", "block", "chapter", "all")
 #: Keys of a quasi-identifier that give it a hierarchy; one of them may stand.
 WAYS = ("hierarchy", "dates", "redact", "intervals", "groups", "divisions", "icd10")
-MODELS = (
-    "k-anonymity",
-    "k-map",
-    "distinct-l-diversity",
-    "entropy-l-diversity",
-    "recursive-l-diversity",
-    "t-closeness",
-    "delta-presence",
-    "inclusion",
-    "delta-disclosure",
-    "basic-beta-likeness",
-    "enhanced-beta-likeness",
-    "average-risk",
-    "sample-uniqueness",
-    "population-uniqueness",
-)
-SUPPORTED_MODELS = ("k-anonymity",)
-SUPPORTED_METRICS = ("loss",)
-SUPPORTED_SEARCHES = ("optimal",)
 
 Aggregate = Literal["geometric-mean", "arithmetic-mean", "sum", "maximum", "rank"]
+Metric = Literal["loss", "dm", "dm-star", "aecs", "non-uniform-entropy", "precision", "height"]
+
+# What a metric's columns are combined by where the policy does not say (ARX 3.9.2).
+_AGGREGATES: dict[str, Aggregate] = {
+    "loss": "geometric-mean",
+    "non-uniform-entropy": "sum",
+    "precision": "arithmetic-mean",
+    "height": "sum",
+}
 
 
 class _Strict(BaseModel):
@@ -151,20 +142,180 @@ class Sensitive(_Strict):
     hierarchy: str | None = None
 
 
-class PrivacyModel(_Strict):
-    """One privacy model that every class of the release must meet."""
+class KAnonymity(_Strict):
+    """Every class holds at least ``k`` persons."""
 
     model: Literal["k-anonymity"]
     k: int = Field(ge=1)
 
 
-class Quality(_Strict):
-    """What the search minimises."""
+class KMap(_Strict):
+    """Every class stands for at least ``k`` persons of a population.
 
-    metric: Literal["loss"] = "loss"
+    Attributes:
+        subset: file with the rows that are released; the table is then the population.
+        population: size of the population where only a sample of it is at hand.
+        significance: probability with which a class may be too small, for an estimated size.
+        estimator: distribution of class sizes in the population; ``none`` goes with a subset.
+    """
+
+    model: Literal["k-map"]
+    k: int = Field(ge=1)
+    subset: str | None = None
+    population: int | None = Field(default=None, ge=1)
+    significance: float = Field(default=0.01, ge=0.0, le=1.0)
+    estimator: Literal["none", "poisson", "zero-truncated-poisson"] | None = None
+
+    @model_validator(mode="after")
+    def _one_population(self) -> KMap:
+        if (self.subset is None) == (self.population is None):
+            raise ValueError("k-map needs either subset or population")
+        if self.subset is not None and self.estimator not in {None, "none"}:
+            raise ValueError("k-map with a subset counts the population and estimates nothing: leave out estimator")
+        if self.population is not None and self.estimator == "none":
+            raise ValueError("k-map with a population's size needs an estimator: poisson or zero-truncated-poisson")
+        return self
+
+
+class _OfAttribute(_Strict):
+    attribute: str
+
+
+class DistinctLDiversity(_OfAttribute):
+    """Every class holds at least ``l`` distinct values."""
+
+    model: Literal["distinct-l-diversity"]
+    l: int = Field(ge=1)  # noqa: E741 (the trade's word)
+
+
+class EntropyLDiversity(_OfAttribute):
+    """The entropy of the values of every class is at least log(l)."""
+
+    model: Literal["entropy-l-diversity"]
+    l: float = Field(ge=1.0)  # noqa: E741
+    estimator: Literal["shannon", "grassberger"] = "shannon"
+
+
+class RecursiveLDiversity(_OfAttribute):
+    """The most frequent value is rarer than ``c`` times all from the l-th most frequent on."""
+
+    model: Literal["recursive-l-diversity"]
+    l: int = Field(ge=1)  # noqa: E741
+    c: float = Field(gt=0.0)
+
+
+class TCloseness(_OfAttribute):
+    """The distribution in every class is within ``t`` of that in the table."""
+
+    model: Literal["t-closeness"]
+    t: float = Field(ge=0.0, le=1.0)
+    distance: Literal["equal", "hierarchical", "ordered"] = "equal"
+
+
+class DeltaPresence(_Strict):
+    """The share of a class that belongs to the subset lies between ``min`` and ``max``."""
+
+    model: Literal["delta-presence"]
+    min: float = Field(default=0.0, ge=0.0, le=1.0)
+    max: float = Field(default=1.0, ge=0.0, le=1.0)
+    subset: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DeltaPresence:
+        if self.min > self.max:
+            raise ValueError("delta-presence: min is above max")
+        return self
+
+
+class Inclusion(_Strict):
+    """Only the rows of the subset are released; the others form its background."""
+
+    model: Literal["inclusion"]
+    subset: str
+
+
+class DeltaDisclosure(_OfAttribute):
+    """|log2(share in the class / share in the table)| of every value present is below ``delta``."""
+
+    model: Literal["delta-disclosure"]
+    delta: float = Field(gt=0.0)
+
+
+class BetaLikeness(_OfAttribute):
+    """No value's share in a class exceeds that in the table by more than ``beta`` times (enhanced: or its -ln)."""
+
+    model: Literal["basic-beta-likeness", "enhanced-beta-likeness"]
+    beta: float = Field(gt=0.0)
+
+
+class AverageRisk(_Strict):
+    """1 / average class size is at most ``threshold``."""
+
+    model: Literal["average-risk"]
+    threshold: float = Field(ge=0.0, le=1.0)
+
+
+class SampleUniqueness(_Strict):
+    """The share of rows that are alone in their class is at most ``threshold``."""
+
+    model: Literal["sample-uniqueness"]
+    threshold: float = Field(ge=0.0, le=1.0)
+
+
+class PopulationUniqueness(_Strict):
+    """The estimated share of persons who are unique in the population is at most ``threshold``."""
+
+    model: Literal["population-uniqueness"]
+    threshold: float = Field(ge=0.0, le=1.0)
+    estimator: Literal["dankar", "pitman", "zayatz", "snb"] = "dankar"
+    population: int = Field(ge=1)
+
+
+PrivacyModel = Annotated[
+    KAnonymity
+    | KMap
+    | DistinctLDiversity
+    | EntropyLDiversity
+    | RecursiveLDiversity
+    | TCloseness
+    | DeltaPresence
+    | Inclusion
+    | DeltaDisclosure
+    | BetaLikeness
+    | AverageRisk
+    | SampleUniqueness
+    | PopulationUniqueness,
+    Field(discriminator="model"),
+]
+_MODEL_TYPES: tuple[type[_Strict], ...] = get_args(get_args(PrivacyModel)[0])
+MODELS = tuple(name for kind in _MODEL_TYPES for name in get_args(kind.model_fields["model"].annotation))
+
+
+class Quality(_Strict):
+    """What the search minimises.
+
+    Attributes:
+        metric: the quality metric.
+        aggregate: how the values of the columns become one; the metric's own where the policy does not say. Metrics of
+            whole classes (dm, dm-star, aecs) have no values by column and take none.
+        gs_factor: how much generalization counts against suppression; 0.5 counts both fully.
+        monotonic: for non-uniform-entropy and precision: leave suppressed rows out of account.
+        weights: of columns.
+    """
+
+    metric: Metric = "loss"
     aggregate: Aggregate = "geometric-mean"
     gs_factor: float = Field(default=0.5, ge=0.0, le=1.0)
+    monotonic: bool = False
     weights: dict[str, float] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_aggregate(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("aggregate") is None:
+            usual = _AGGREGATES.get(str(value.get("metric", "loss")), "sum")
+            return {**value, "aggregate": usual}
+        return value
 
     @field_validator("weights")
     @classmethod
@@ -172,6 +323,12 @@ class Quality(_Strict):
         if any(w < 0 for w in weights.values()) or (weights and max(weights.values()) == 0):
             raise ValueError("weights must not be negative, and one must be above 0")
         return weights
+
+    @model_validator(mode="after")
+    def _fits(self) -> Quality:
+        if self.monotonic and self.metric not in {"non-uniform-entropy", "precision"}:
+            raise ValueError("monotonic belongs to non-uniform-entropy and precision")
+        return self
 
 
 class AgeOf(_Strict):
@@ -258,6 +415,8 @@ class Policy(_Strict):
         linkability: ``none``: the release key is random and destroyed at publication; ``versions``: it is kept.
         date_shift: whether dates of a person are shifted together before the release.
         round: sensitive numbers and the decimals they are published with (negative: to tens, hundreds).
+        search: how the levels are found; see tabular/search.py.
+        time_limit: seconds after which a heuristic search stops and states what it has.
         text: terms of free text, where the product releases any.
     """
 
@@ -271,7 +430,8 @@ class Policy(_Strict):
     suppression_limit: float = Field(default=0.0, ge=0.0, le=1.0)
     quality: Quality = Quality()
     practical_monotonicity: bool = False
-    search: Literal["optimal"] = "optimal"
+    search: Literal["optimal", "heuristic", "mondrian", "local"] = "optimal"
+    time_limit: float = Field(default=60.0, gt=0.0)
     suppressed: Literal["keep", "drop"] = "keep"
     risk: RiskTerms = RiskTerms()
     linkability: Literal["none", "versions"] = "none"
@@ -323,10 +483,39 @@ class Policy(_Strict):
             raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
         return self
 
+    @model_validator(mode="after")
+    def _models_agree(self) -> Policy:
+        subsets = {name for model in self.privacy if (name := getattr(model, "subset", None)) is not None}
+        if len(subsets) > 1:
+            raise ValueError("privacy: the models name different subsets; one table has one research subset")
+        for model in self.privacy:
+            name = getattr(model, "attribute", None)
+            if name is None:
+                continue
+            if name not in self.sensitive:
+                raise ValueError(f"privacy: {model.model} is about {name}, which is not under sensitive")
+            if getattr(model, "distance", "") == "hierarchical" and self.sensitive[name].hierarchy is None:
+                raise ValueError(f"privacy: hierarchical t-closeness needs a hierarchy of {name} under sensitive")
+        if self.subset is not None and self.search in {"mondrian", "local"}:
+            raise ValueError(f"search: {self.search} can't take a research subset; use optimal or heuristic")
+        return self
+
     @property
     def k(self) -> int:
-        """The smallest class size that all models together ask for, in persons (rows without ``unit``)."""
-        return max(model.k for model in self.privacy)
+        """The smallest class that can meet all models, in persons (rows without ``unit``)."""
+        least = 1
+        for model in self.privacy:
+            if isinstance(model, KAnonymity):
+                least = max(least, model.k)
+            elif isinstance(model, (DistinctLDiversity, EntropyLDiversity, RecursiveLDiversity)) and self.unit is None:
+                # A person with several rows may hold several values, so this says nothing about persons.
+                least = max(least, math.ceil(model.l))
+        return least
+
+    @property
+    def subset(self) -> str | None:
+        """File of the research subset, when a model names one."""
+        return next((name for m in self.privacy if (name := getattr(m, "subset", None)) is not None), None)
 
     @property
     def released_columns(self) -> list[str]:
@@ -334,33 +523,22 @@ class Policy(_Strict):
         return [*self.quasi_identifiers, *self.sensitive, *self.insensitive]
 
 
-def _refuse_unsupported(raw: Mapping[str, Any], where: str) -> None:
-    """Name a model, metric or search that the format knows and this engine does not have."""
+def _refuse_unknown(raw: Mapping[str, Any], where: str) -> None:
+    """Name a model, metric or search that the format does not know, and those that it does."""
     models = raw.get("privacy")
     for entry in models if isinstance(models, list) else []:
         name = entry.get("model") if isinstance(entry, Mapping) else None
-        if name is None or name in SUPPORTED_MODELS:
-            continue
-        what = "is not supported yet" if name in MODELS else "is not known"
-        raise ConfigError(
-            f"The privacy model {name} {what}",
-            where=where,
-            next_step=f"Supported models: {', '.join(SUPPORTED_MODELS)}",
-        )
+        if name is not None and name not in MODELS:
+            raise ConfigError(
+                f"The privacy model {name} is not known", where=where, next_step=f"Models: {', '.join(MODELS)}"
+            )
     quality = raw.get("quality")
     metric = quality.get("metric", "loss") if isinstance(quality, Mapping) else "loss"
-    if metric not in SUPPORTED_METRICS:
+    if metric not in get_args(Metric):
         raise ConfigError(
-            f"The quality metric {metric} is not supported",
+            f"The quality metric {metric} is not known",
             where=where,
-            next_step=f"Supported metrics: {', '.join(SUPPORTED_METRICS)}",
-        )
-    search = raw.get("search", "optimal")
-    if search not in SUPPORTED_SEARCHES:
-        raise ConfigError(
-            f"The search {search} is not supported",
-            where=where,
-            next_step=f"Supported searches: {', '.join(SUPPORTED_SEARCHES)}",
+            next_step=f"Metrics: {', '.join(get_args(Metric))}",
         )
 
 
@@ -375,9 +553,9 @@ def parse_policy(raw: Mapping[str, Any], *, where: str = "policy") -> Policy:
         The policy.
 
     Raises:
-        ConfigError: a key is wrong or asks for something the engine does not have; the text names it.
+        ConfigError: a key is wrong or is not known; the text names it.
     """
-    _refuse_unsupported(raw, where)
+    _refuse_unknown(raw, where)
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:

@@ -6,6 +6,7 @@ format (../policy.py), risk figures for people to read (../risk.py, ../risk_repo
 
 from __future__ import annotations
 
-from meddata_pipeline.privacy.tabular.release import Anonymized, anonymize
+from meddata_pipeline.privacy.tabular.release import anonymize
+from meddata_pipeline.privacy.tabular.result import Anonymized
 
 __all__ = ["Anonymized", "anonymize"]

@@ -83,7 +83,15 @@ def anonymize_file(table: Path, policy_file: Path, out: Path) -> dict[str, Any]:
     result = anonymize(frame, policy, policy_file.parent, hidden=False)
     released = result.require()
     unit = frame[policy.unit] if policy.unit is not None else None
-    counted = verify(released, policy, unit=unit, report=result.report)
+    counted = verify(
+        released,
+        policy,
+        unit=unit,
+        report=result.report,
+        original=frame,
+        background=result.background,
+        base=policy_file.parent,
+    )
     found = time.perf_counter()
     write_table(released, out, policy.table.delimiter)
     done = time.perf_counter()

@@ -1,25 +1,24 @@
-"""Checks of transformations: which rows a transformation suppresses and what it costs.
+"""The lattice of transformations, with what is known of each; and the numbering of combinations of codes.
 
-What belongs here: the table as merged, weighted combinations of codes, and one check. What does not: the order of
-checks (search.py) and texts (release.py).
+What belongs here: levels as numbers, open and closed transformations, lower bounds. What does not: checks (check.py),
+the order of checks (search.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddata_pipeline.privacy.tabular import kernels
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy
-from meddata_pipeline.privacy.tabular.metric import Floats, Loss
-from meddata_pipeline.privacy.tabular.values import Codes
+from meddata_pipeline.privacy.tabular.metrics import Floats, Metric
 
 Ints = NDArray[np.int64]
 _RADIX_LIMIT = 2**62
-_CONTINGENCY_LIMIT = 200_000
 
 
 def class_ids(columns: Sequence[NDArray[np.int32]], sizes: Sequence[int]) -> tuple[Ints, int]:
@@ -65,141 +64,80 @@ def class_sizes(ids: Ints, count: int, weights: Ints, units: Ints | None, unit_c
     return rows, np.bincount(pairs // unit_count, minlength=count).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Check:
-    """What one transformation does.
+class Lattice:
+    """State of one search: for each transformation, whether it is still open, and a lower bound of its cost.
 
-    Attributes:
-        suppressed: shape (combinations,), True where a combination is suppressed.
-        suppressed_rows: rows in those combinations.
-        sums: shape (q,), Loss before normalisation; None where too many rows are suppressed.
-    """
-
-    suppressed: NDArray[np.bool_]
-    suppressed_rows: int
-    sums: Floats | None
-
-
-class Table:
-    """A table as merged combinations of its quasi-identifiers' codes.
+    Transformations are numbered by the sum of their levels, then lexicographically; the number breaks ties.
 
     Args:
-        codes: one array of shape (rows,) per quasi-identifier.
-        hierarchies: of the same columns.
-        units: shape (rows,), codes of persons, or None when every row is a person of its own.
-        k: smallest class in persons.
-        loss: the metric.
+        hierarchies: of the quasi-identifiers.
+        metric: gives the bounds.
+        combinations: merged rows of the table, which no transformation has more classes than.
     """
 
-    def __init__(
-        self,
-        codes: Sequence[Codes],
-        hierarchies: Sequence[Hierarchy],
-        units: NDArray[np.int32] | None,
-        k: int,
-        loss: Loss,
-    ) -> None:
-        self.hierarchies = list(hierarchies)
-        self.k = k
-        self.loss = loss
-        self.rows = len(codes[0])
-        unit_count = int(units.max()) + 1 if units is not None and len(units) else 0
-        sizes = [len(h.levels[0].codes) for h in hierarchies]
-        columns = [*codes] if units is None else [*codes, units]
-        self.combination, count = class_ids(columns, sizes if units is None else [*sizes, unit_count])
-        first = np.zeros(count, dtype=np.int64)
-        first[self.combination[::-1]] = np.arange(self.rows - 1, -1, -1)
-        self.leaf_codes = [column[first] for column in codes]
-        self.weights: Ints = np.bincount(self.combination, minlength=count).astype(np.int64)
-        self.units: Ints | None = None if units is None else units[first].astype(np.int64)
-        self.unit_count = unit_count
-        self.level_codes = [
-            [level.codes[leaf] for level in h.levels] for h, leaf in zip(hierarchies, self.leaf_codes, strict=True)
-        ]
-        self.costs = [
-            [(loss.kept_cost(level.shares), loss.suppressed_cost(level.shares)) for level in h.levels]
-            for h in hierarchies
-        ]
-        self.leaf_rows: list[Floats] = [
-            np.bincount(leaf, weights=self.weights, minlength=size).astype(np.float64)
-            for leaf, size in zip(self.leaf_codes, sizes, strict=True)
-        ]
+    def __init__(self, hierarchies: Sequence[Hierarchy], metric: Metric, combinations: int) -> None:
+        depths = [len(h.levels) for h in hierarchies]
+        self._depths = np.array(depths, dtype=np.int64)
+        grid = np.indices(depths, dtype=np.int16).reshape(len(depths), -1).T
+        order = np.lexsort([*grid.T[::-1], grid.sum(axis=1)])
+        self.levels = np.ascontiguousarray(grid[order])
+        self._radix = np.array([math.prod(depths[i + 1 :]) for i in range(len(depths))], dtype=np.int64)
+        self._number = np.empty(len(order), dtype=np.int64)
+        self._number[order] = np.arange(len(order))
+        self.metric = metric
+        self.open = np.ones(len(order), dtype=bool)
+        static = metric.static()
+        if metric.by_column:
+            self.parts = np.stack([static[i][self.levels[:, i]] for i in range(len(depths))], axis=1)
+        else:
+            classes = np.ones(len(order))
+            for i, hierarchy in enumerate(hierarchies):
+                classes *= np.array([len(level.labels) for level in hierarchy.levels])[self.levels[:, i]]
+            most = np.minimum(classes, combinations).astype(np.int64)
+            bounds = {int(count): metric.class_bound(int(count)) for count in np.unique(most)}
+            self.parts = np.array([[bounds[int(count)]] for count in most])
+        self.parts = np.ascontiguousarray(self.parts)
+        self.keys = np.zeros((len(order), metric.width), dtype=np.int64)
+        kernels.write_keys(self.parts, metric.mode, metric.scale, self.keys)
 
-    def classes(self, node: Sequence[int]) -> tuple[Ints, Ints, Ints]:
-        """Class of each combination under a transformation, rows per class and persons per class."""
-        columns = [self.level_codes[i][level] for i, level in enumerate(node)]
-        sizes = [len(self.hierarchies[i].levels[level].labels) for i, level in enumerate(node)]
-        ids, count = class_ids(columns, sizes)
-        rows, persons = class_sizes(ids, count, self.weights, self.units, self.unit_count)
-        return ids, rows, persons
+    def __len__(self) -> int:
+        return len(self.open)
 
-    def check(self, node: Sequence[int], max_suppressed: int) -> Check:
-        """Check one transformation: what is suppressed and, where that is within the limit, its Loss."""
-        ids, rows, persons = self.classes(node)
-        small = persons < self.k
-        suppressed_rows = int(rows[small].sum())
-        suppressed = small[ids]
-        if suppressed_rows > max_suppressed:
-            return Check(suppressed, suppressed_rows, None)
-        gone = self._leaf_rows_of(suppressed) if suppressed_rows else None
-        sums = np.empty(len(node))
-        for i, level in enumerate(node):
-            kept_cost, gone_cost = self.costs[i][level]
-            lost = gone[i] if gone is not None else None
-            kept = self.leaf_rows[i] if lost is None else self.leaf_rows[i] - lost
-            sums[i] = float(kept @ kept_cost) + (float(lost @ gone_cost) if lost is not None else 0.0)
-        return Check(suppressed, suppressed_rows, sums)
+    def node(self, index: int) -> tuple[int, ...]:
+        """Levels of a transformation."""
+        return tuple(int(level) for level in self.levels[index])
 
-    def bounds(self, check: Check | None = None) -> list[Floats]:
-        """Lower bounds of Loss per attribute and level, for every transformation that is nowhere coarser.
+    def index(self, node: Sequence[int]) -> int:
+        """Number of a transformation."""
+        return int(self._number[int(np.asarray(node, dtype=np.int64) @ self._radix)])
 
-        Rows that a transformation suppresses are suppressed by every finer one too (its classes are parts of the same
-        classes, and hold no more persons); every other row costs at least the cheaper of staying and going.
+    def cheapest(self) -> int:
+        """The open transformation with the least bound; -1 when none is open."""
+        return int(kernels.smallest(self.keys, self.open))
 
-        Args:
-            check: of the coarser transformation; None: nothing is known to be suppressed.
+    def close_below(self, index: int) -> None:
+        """Close a transformation and all that are nowhere coarser."""
+        kernels.mark(self.levels, self.levels[index], False, False, self.open)
 
-        Returns:
-            One array per quasi-identifier, shape (levels,).
-        """
-        gone = self._leaf_rows_of(check.suppressed) if check is not None and check.suppressed_rows else None
-        result: list[Floats] = []
-        for i, costs in enumerate(self.costs):
-            lost = gone[i] if gone is not None else np.zeros_like(self.leaf_rows[i])
-            kept = self.leaf_rows[i] - lost
-            result.append(np.array([float(kept @ np.minimum(k, g)) + float(lost @ g) for k, g in costs]))
-        return result
+    def rule_out(self, flags: NDArray[np.bool_]) -> None:
+        """Close the transformations that a flag is set for."""
+        self.open &= ~flags
 
-    def pair_suppression(self, i: int, j: int) -> NDArray[np.int64] | None:
-        """Rows that two quasi-identifiers alone condemn, whatever becomes of the others.
+    def raise_bounds(self, index: int, by_level: Floats, *, above: bool) -> None:
+        """Raise bounds to what a check implies for coarser (above) or finer transformations."""
+        kernels.raise_parts(
+            self.levels,
+            self.levels[index],
+            above,
+            self.open,
+            self.parts,
+            by_level,
+            self.metric.mode,
+            self.metric.scale,
+            self.keys,
+        )
 
-        Args:
-            i: first quasi-identifier.
-            j: second one.
-
-        Returns:
-            Shape (levels of i, levels of j), rows in classes below k when all other columns say nothing; None where
-            persons have several rows (they can't be added up) or the contingency table would be large.
-        """
-        first, second = self.hierarchies[i], self.hierarchies[j]
-        shape = (len(first.levels[0].codes), len(second.levels[0].codes))
-        if self.units is not None or shape[0] * shape[1] > _CONTINGENCY_LIMIT:
-            return None
-        cells = self.leaf_codes[i].astype(np.int64) * shape[1] + self.leaf_codes[j]
-        counts = np.bincount(cells, weights=self.weights, minlength=shape[0] * shape[1]).reshape(shape)
-        result = np.zeros((len(first.levels), len(second.levels)), dtype=np.int64)
-        for a, low in enumerate(first.levels):
-            merged = np.zeros((len(low.labels), shape[1]))
-            np.add.at(merged, low.codes, counts)
-            for b, high in enumerate(second.levels):
-                table = np.zeros((len(high.labels), len(low.labels)))
-                np.add.at(table, high.codes, merged.T)
-                result[a, b] = int(table[table < self.k].sum())
-        return result
-
-    def _leaf_rows_of(self, chosen: NDArray[np.bool_]) -> list[Floats]:
-        weights = self.weights[chosen]
-        return [
-            np.bincount(leaf[chosen], weights=weights, minlength=len(total)).astype(np.float64)
-            for leaf, total in zip(self.leaf_codes, self.leaf_rows, strict=True)
-        ]
+    def chain(self, index: int) -> list[int]:
+        """A way from a transformation to the top; each step is the one with the least bound."""
+        found = kernels.chain(index, self.levels, self._depths, self._radix, self._number, self.keys)
+        return [int(i) for i in found]

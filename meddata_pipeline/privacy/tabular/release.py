@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddata_pipeline.core.errors import BadInput, Reason, Refused
-from meddata_pipeline.privacy.policy import Policy
+from meddata_pipeline.core.errors import BadInput, ConfigError, Reason, Refused
+from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
+from meddata_pipeline.privacy.tabular.check import Checker, lattice_size
 from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
+from meddata_pipeline.privacy.tabular.encode import merge, subset_rows
+from meddata_pipeline.privacy.tabular.heuristic import heuristic
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
-from meddata_pipeline.privacy.tabular.lattice import Table
-from meddata_pipeline.privacy.tabular.metric import Loss
+from meddata_pipeline.privacy.tabular.lattice import class_ids
+from meddata_pipeline.privacy.tabular.local import local
+from meddata_pipeline.privacy.tabular.metrics import create
+from meddata_pipeline.privacy.tabular.models import create_models
+from meddata_pipeline.privacy.tabular.mondrian import judge, mondrian
+from meddata_pipeline.privacy.tabular.result import Anonymized
 from meddata_pipeline.privacy.tabular.search import search
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded, encode
 
@@ -30,44 +37,6 @@ from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded
 _PROSE_WIDTH = 40
 _PROSE_DISTINCT = 50
 _PROSE_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Anonymized:
-    """An anonymised table.
-
-    Attributes:
-        table: the release: quasi-identifiers, sensitive and insensitive columns, in the policy's order; the index is
-            that of the input. None when no transformation meets the policy.
-        report: the answer of ``anonymize --json`` without ``seconds``, so that it is the same at every run.
-        suppressed: shape (input rows,), True where a row was suppressed.
-        transformation: level of each quasi-identifier.
-    """
-
-    table: pd.DataFrame | None
-    report: dict[str, Any]
-    suppressed: NDArray[np.bool_]
-    transformation: dict[str, int]
-
-    @property
-    def suppressed_rows(self) -> int:
-        """Number of suppressed rows."""
-        return int(self.suppressed.sum())
-
-    def require(self) -> pd.DataFrame:
-        """The table, or a refusal when there is none.
-
-        Raises:
-            Refused: reason ``no-transformation``.
-        """
-        if self.table is None:
-            detail = "no level of generalisation meets the privacy models within the suppression limit"
-            raise Refused(
-                "The table can't be anonymised under this policy",
-                reasons=[Reason("no-transformation", detail)],
-                next_step="Add coarser levels, raise suppression_limit or leave out a quasi-identifier",
-            )
-        return self.table
 
 
 def require_columns(table: pd.DataFrame, names: Sequence[str], role: str) -> None:
@@ -140,8 +109,39 @@ def unit_codes(table: pd.DataFrame, policy: Policy) -> NDArray[np.int32] | None:
     return None if len(encoded.texts) == len(table) else encoded.codes
 
 
+def sensitive_parents(column: Encoded, name: str, policy: Policy, base: Path) -> list[NDArray[np.int64]]:
+    """The hierarchy of a sensitive column for hierarchical distances; see models.Background."""
+    spec = policy.sensitive[name]
+    if spec.hierarchy is None:
+        return []
+    asked = QuasiIdentifier(hierarchy=spec.hierarchy)
+    hierarchy = build(name, asked, column.texts, base=base, delimiter=policy.table.delimiter, hidden=True)
+    parents = []
+    for low, high in pairwise(hierarchy.levels):
+        to = np.zeros(len(low.labels), dtype=np.int64)
+        to[low.codes] = high.codes
+        parents.append(to)
+    first = hierarchy.levels[0].codes
+    if len(hierarchy.levels[-1].labels) > 1:
+        raise ConfigError(
+            f"The hierarchy of {name} has no single top, so hierarchical distances are not defined",
+            where=f"column {name}",
+            next_step="Add a last level that is the same for all values",
+        )
+    return [parents[0][first], *parents[1:]] if parents else []
+
+
+def load_subset(table: pd.DataFrame, policy: Policy, base: Path) -> NDArray[np.bool_] | None:
+    """Which rows of the table belong to the policy's research subset; None when it names none."""
+    if policy.subset is None:
+        return None
+    from meddata_pipeline.privacy.tabular.files import read_table
+
+    return subset_rows(table, read_table(base / policy.subset, policy.table.delimiter))
+
+
 def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool = True) -> Anonymized:
-    """Anonymise a table under a policy: the optimal full-domain generalisation with suppression.
+    """Anonymise a table under a policy: full-domain generalisation with suppression, or as ``policy.search`` says.
 
     Args:
         table: one row per record; columns as the policy names them, others are withheld.
@@ -169,62 +169,155 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         "loss": None,
         "suppressed_rows": None,
         "rows": len(table),
-        "lattice": math.prod(len(h.levels) for h in hierarchies),
+        "lattice": lattice_size(hierarchies),
         "checked": 0,
         "bound": None,
         "asked": {
             "privacy": [model.model_dump() for model in policy.privacy],
             "suppression_limit": policy.suppression_limit,
             "quality": policy.quality.model_dump(),
+            "search": policy.search,
             "counts": "rows" if policy.unit is None else "persons",
         },
         "withheld": sorted(str(name) for name in table.columns if name not in known),
     }
     if not len(table):
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
-    loss = Loss.create(
-        len(table), hierarchies, policy.quality.weights, policy.quality.aggregate, policy.quality.gs_factor
-    )
-    merged = Table([column.codes for column in encoded], hierarchies, units, policy.k, loss)
-    # The limit as it was typed: 0.1 of 30 rows is 3, not 2.9999.
-    found = search(merged, math.floor(Fraction(str(policy.suppression_limit)) * len(table)))
-    report["checked"] = found.checked
-    if found.node is None or found.check is None or found.key is None or found.bound is None:
+    checker = make_checker(table, policy, base, encoded, hierarchies, units)
+    merged = checker.table
+    if policy.search in {"mondrian", "local"}:
+        made = _recode(checker, policy, report)
+    else:
+        made = _generalise(checker, policy, report)
+    if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
-
-    suppressed = found.check.suppressed[merged.combination]
-    transformation = {h.column: level for h, level in zip(hierarchies, found.node, strict=True)}
-    _, rows, persons = merged.classes(found.node)
-    kept = persons >= policy.k
+    levels, gone, size, rows = made
+    suppressed = gone[merged.combination]
+    outside = load_subset(table, policy, base)
+    if outside is not None:
+        suppressed |= ~outside
+    levels = levels[merged.combination] if len(levels) > 1 else levels
+    transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
         solution=True,
         transformation=transformation,
-        loss=loss.report(found.key),
-        suppressed_rows=found.check.suppressed_rows,
-        bound=loss.report(found.bound),
-        classes=class_report(persons[kept]),
-        risk=risk_report(rows[kept], persons[kept], policy.risk.threshold),
-        columns=_column_report(encoded, hierarchies, found.node, suppressed),
+        suppressed_rows=int(suppressed.sum()),
+        classes=class_report(size),
+        risk=risk_report(rows, size, policy.risk.threshold),
+        columns=_column_report(encoded, hierarchies, levels, suppressed),
     )
-    released = _write_levels(table, policy, encoded, hierarchies, found.node, suppressed)
-    return Anonymized(released, report, suppressed, transformation)
+    released = _write_levels(table, policy, encoded, hierarchies, levels, suppressed)
+    background = None
+    if outside is not None:
+        nobody = np.zeros(len(table), dtype=bool)
+        background = _write_levels(table, policy, encoded, hierarchies, levels, nobody)
+        background = background[list(policy.quasi_identifiers)].assign(inside=outside)
+        if policy.unit is not None:
+            background["unit"] = table[policy.unit]
+    return Anonymized(released, report, suppressed, transformation, background)
+
+
+Levels = NDArray[np.int8]
+_Made = tuple[Levels, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
+    """One scheme for all rows: (1, q) levels, suppressed combinations, persons and rows of the kept classes."""
+    if policy.search == "heuristic":
+        found = heuristic(checker, policy.time_limit)
+        report["stopped"] = found.stopped
+    else:
+        found = search(checker, practical=policy.practical_monotonicity)
+    report["checked"] = found.checked
+    if found.node is None:
+        return None
+    report["loss"], report["bound"] = found.loss, found.lower_bound
+    gone, check, classes = checker.suppressed(found.node)
+    kept = ~check.failed & (classes.rows > 0)
+    return np.array([found.node], dtype=np.int8), gone, classes.size[kept], classes.rows[kept]
+
+
+def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
+    """Levels by combination; otherwise as ``_generalise``. The classes are judged again as they will look."""
+    weights = checker.metric.weights.tolist()
+    made = mondrian(checker, weights) if policy.search == "mondrian" else local(checker)
+    report["checked"] = made.checked
+    if not made.feasible:
+        return None
+    table, gone = checker.table, made.suppressed
+    at = np.flatnonzero(~gone)
+    looks = []
+    for i, groups in enumerate(checker.grouper.groups):
+        offsets = np.concatenate([[0], np.cumsum(checker.grouper.sizes[i])])
+        look = np.zeros(len(at), dtype=np.int32)
+        for level, group in enumerate(groups):
+            here = made.levels[at, i] == level
+            look[here] = group[table.codes[at[here], i]] + offsets[level]
+        looks.append(look)
+    ids = np.full(len(gone), -1, dtype=np.int32)
+    found, count = class_ids(looks, [sum(sizes) for sizes in checker.grouper.sizes]) if len(at) else (at, 0)
+    ids[at] = found
+    failed, size = judge(checker, ids, count)
+    rows = np.bincount(found, weights=table.rows[at], minlength=count).astype(np.int64)
+    ordered = np.sort(size)
+    if failed.any() or not all(model.met(ordered, int(ordered.sum())) for model in checker.samples):
+        return None
+    gone_rows = int(table.rows[gone].sum())
+    everything = int((rows * rows).sum())
+    sums = [count + int(gone.any()), count, int(rows.sum()), gone_rows, everything + gone_rows**2, everything]
+    values = checker.metric.recoded(np.array(sums), table.codes, table.rows, made.levels, gone)
+    report["loss"] = checker.metric.report(values)
+    return made.levels, gone, size, rows
+
+
+def make_checker(
+    table: pd.DataFrame,
+    policy: Policy,
+    base: Path,
+    encoded: Sequence[Encoded],
+    hierarchies: Sequence[Hierarchy],
+    units: NDArray[np.int32] | None,
+) -> Checker:
+    """Everything that a search needs, from a table and its policy."""
+    judged = {name for model in policy.privacy if (name := getattr(model, "attribute", None)) is not None}
+    sensitive = {name: encode(table[name]) for name in sorted(judged)}
+    merged = merge(
+        [column.codes for column in encoded],
+        [len(column.texts) for column in encoded],
+        units=units,
+        subset=load_subset(table, policy, base),
+        sensitive=sensitive,
+        parents={name: sensitive_parents(column, name, policy, base) for name, column in sensitive.items()},
+    )
+    everyone = len(table) if units is None else int(units.max(initial=-1)) + 1
+    models = create_models(policy.privacy, rows=everyone, unit=units is not None, backgrounds=merged.backgrounds)
+    leaf_rows = merged.leaf_rows([len(column.texts) for column in encoded])
+    metric = create(policy.quality, merged.total, hierarchies, leaf_rows)
+    # The limit as it was typed: 0.1 of 30 rows is 3, not 2.9999.
+    limit = math.floor(Fraction(str(policy.suppression_limit)) * merged.total)
+    return Checker(merged, hierarchies, models, metric, limit)
 
 
 def _column_report(
-    encoded: Sequence[Encoded], hierarchies: Sequence[Hierarchy], node: Sequence[int], suppressed: NDArray[np.bool_]
+    encoded: Sequence[Encoded], hierarchies: Sequence[Hierarchy], levels: Levels, suppressed: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
     """Per quasi-identifier: level, number of levels, distinct values before and after, information kept."""
     result: dict[str, dict[str, Any]] = {}
-    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
-        kept = column.codes[~suppressed]
-        chosen = hierarchy.levels[level]
+    for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
+        total = float(suppressed.sum())
+        values = 0
+        for level in np.unique(levels[:, i]):
+            at = ~suppressed if len(levels) == 1 else ~suppressed & (levels[:, i] == level)
+            chosen = hierarchy.levels[level]
+            total += float(chosen.shares[column.codes[at]].sum())
+            values += len(np.unique(chosen.codes[column.codes[at]]))
         low = 1.0 / hierarchy.leaves
-        mean = float(chosen.shares[kept].sum() + suppressed.sum()) / len(suppressed)
+        mean = total / len(suppressed)
         result[hierarchy.column] = {
-            "level": level,
+            "level": int(levels[:, i].max()),
             "levels": len(hierarchy.levels),
             "values_before": len(column.texts),
-            "values_after": len(np.unique(chosen.codes[kept])),
+            "values_after": values,
             "information_kept": round(1.0 - (mean - low) / (1.0 - low), 12) if hierarchy.leaves > 1 else 1.0,
         }
     return result
@@ -235,18 +328,23 @@ def _write_levels(
     policy: Policy,
     encoded: Sequence[Encoded],
     hierarchies: Sequence[Hierarchy],
-    node: Sequence[int],
+    levels: Levels,
     suppressed: NDArray[np.bool_],
 ) -> pd.DataFrame:
+    """The release; ``levels`` is (1, q) for one scheme, or (rows, q)."""
     keep_rows = policy.suppressed == "keep"
     stars = suppressed if keep_rows else np.zeros(len(suppressed), dtype=bool)
     columns: dict[str, Any] = {}
-    for column, hierarchy, level in zip(encoded, hierarchies, node, strict=True):
+    for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
         name = hierarchy.column
         if hierarchy.generalises:
-            chosen = hierarchy.levels[level]
-            labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
-            values = pd.Series(labels[chosen.codes[column.codes]], index=table.index, dtype=object)
+            made = np.empty(len(table), dtype=object)
+            for level in np.unique(levels[:, i]):
+                chosen = hierarchy.levels[level]
+                labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
+                at = slice(None) if len(levels) == 1 else levels[:, i] == level
+                made[at] = labels[chosen.codes[column.codes[at]]]
+            values = pd.Series(made, index=table.index, dtype=object)
         else:
             values = table[name]
         columns[name] = values.astype(object).mask(stars, SUPPRESSED) if stars.any() else values

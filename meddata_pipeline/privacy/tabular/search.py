@@ -1,13 +1,21 @@
-"""The optimal transformation: best first over the lattice of levels, pruned by what a check proves.
+"""The optimal search: the cheapest transformation that meets the policy, and the proof that none is cheaper.
 
-What belongs here: the order of checks and what may be skipped, with the reason why that is sound. What does not: how
-one transformation is checked; see lattice.py.
+What belongs here: the order in which transformations are checked and what is concluded from a check. What does not:
+checking (check.py), bounds (metrics.py), what models allow to conclude (models/base.py).
 
-Why pruning is sound. Coarser classes are unions of finer ones, so with k-anonymity the suppressed rows can only become
-fewer: if a transformation suppresses too many rows, so does every finer one (tagged without a check). Loss with
-suppression is not monotonic, so nothing above a feasible transformation is skipped for that reason; it is skipped when
-a lower bound of its Loss reaches the best Loss found. The bound holds because a row costs at least the cheaper of
-staying and going, and because a row that a transformation suppresses is suppressed by every finer one.
+Transformations are checked in the order of lower bounds of their cost until the least bound of what is open exceeds the
+best cost found. Conclusions, each only where it is sound:
+
+- more rows fail *shrinking* models than may be suppressed: every finer transformation is ruled out. On such a failure
+  the chain of coarser ones is bisected for the last failure, which rules out most;
+- all models shrink, or nothing may be suppressed and all merge: an infeasible transformation rules out finer ones;
+- classes of two or three columns alone that are too small (a dense contingency table for each) rule out transformations
+  before any check: further columns can only split classes;
+- rows that must be suppressed at a transformation raise the bound of finer ones; Σ size² and the number of classes
+  raise that of coarser ones (DM, DM*, AECS).
+
+Loss is not monotonic under suppression: a coarser transformation may keep rows and cost less. So a feasible
+transformation never ends the search above it; only bounds do.
 """
 
 from __future__ import annotations
@@ -16,16 +24,24 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddata_pipeline.core.errors import BadInput
-from meddata_pipeline.privacy.tabular.lattice import Check, Table
-from meddata_pipeline.privacy.tabular.metric import Floats
+from meddata_pipeline.privacy.tabular import kernels
+from meddata_pipeline.privacy.tabular.check import Check, Checker, Node, lattice_size
+from meddata_pipeline.privacy.tabular.lattice import Lattice
+
+Ints = NDArray[np.int64]
 
 MAX_LATTICE = 1_000_000
+# A projection is worth it while its table is small against the rows that a check reads.
+_PAIR_CELLS = 1_000_000
+_TRIPLE_CELLS = 100_000
+_TRIPLES_FROM = 5_000
+# Checks that may go into finding a finer transformation among equally good ones; gs_factor 1 makes most equal.
+_TIES = 64
 
 
 @dataclass(frozen=True)
@@ -34,153 +50,210 @@ class Found:
 
     Attributes:
         node: level of each quasi-identifier; None when no transformation meets the policy.
-        check: of that transformation.
-        key: its comparable loss.
-        bound: smallest loss that anything unchecked could still have; equals ``key`` when the search was exhaustive.
+        key: its comparable cost.
+        bound: least cost that anything unchecked could still have; ``key`` when the search was exhaustive.
+        loss: the cost as reports give it.
+        lower_bound: ``bound`` as reports give it.
         lattice: number of transformations.
         checked: how many of them were checked.
+        stopped: why it ended: ``complete``, or ``time``.
     """
 
-    node: tuple[int, ...] | None
-    check: Check | None
-    key: Floats | None
-    bound: Floats | None
+    node: Node | None
+    key: Ints | None
+    bound: Ints | None
+    loss: float | list[float] | None
+    lower_bound: float | list[float] | None
     lattice: int
     checked: int
-
-
-def _smallest(keys: Floats, among: NDArray[np.int64]) -> int:
-    """Position of the lexicographically smallest row; the first of equal ones."""
-    for column in range(keys.shape[1]):
-        values = keys[among, column]
-        among = among[values == values.min()]
-        if len(among) == 1:
-            break
-    return int(among[0])
+    stopped: str = "complete"
 
 
 class _Search:
-    """State of one search; transformations are numbered by how much they generalise, finest first."""
+    def __init__(self, checker: Checker, practical: bool) -> None:
+        self.checker = checker
+        self.lattice = Lattice(checker.hierarchies, checker.metric, len(checker.table.rows))
+        self.practical = practical
+        self.best: tuple[tuple[int, ...], int] | None = None
+        self.best_values: NDArray[np.float64] | None = None
+        self.known_good = np.zeros(len(self.lattice), dtype=bool)
+        self.good = np.zeros(len(self.lattice), dtype=bool)
 
-    def __init__(self, table: Table, max_suppressed: int) -> None:
-        self.table = table
-        self.max_suppressed = max_suppressed
-        depths = [len(h.levels) for h in table.hierarchies]
-        self.top = tuple(depth - 1 for depth in depths)
-        levels = np.array(list(itertools.product(*(range(d) for d in depths))), dtype=np.int16)
-        order = np.lexsort([*levels.T[::-1], levels.sum(axis=1)])
-        self.levels = levels[order]
-        self.radix = np.array([math.prod(depths[i + 1 :]) for i in range(len(depths))], dtype=np.int64)
-        self.number = np.empty(len(order), dtype=np.int64)
-        self.number[self.levels.astype(np.int64) @ self.radix] = np.arange(len(order))
-        self.open = np.ones(len(order), dtype=bool)
-        self.feasible = np.zeros(len(order), dtype=bool)
-        self.infeasible = np.zeros(len(order), dtype=bool)
-        self.sums = np.stack([b[self.levels[:, i]] for i, b in enumerate(table.bounds())], axis=1)
-        self.keys = table.loss.keys(self.sums)
-        self.checked = 0
-        self.best: tuple[tuple[float, ...], int] | None = None
-        self.best_check: Check | None = None
-
-    def visit(self, index: int) -> bool:
-        """Check a transformation and note what follows for others; returns whether it meets the policy."""
-        check = self.table.check([int(level) for level in self.levels[index]], self.max_suppressed)
-        self.checked += 1
-        self.open[index] = False
-        below = np.flatnonzero((self.levels <= self.levels[index]).all(axis=1))
-        if check.sums is None:
-            self.infeasible[below] = True
-            self.open[below] = False
-            return False
-        self.feasible |= (self.levels >= self.levels[index]).all(axis=1)
-        rank = (tuple(self.table.loss.keys(check.sums[None, :])[0].tolist()), index)
-        if self.best is None or rank < self.best:
-            self.best, self.best_check = rank, check
-        below = below[self.open[below]]
-        if check.suppressed_rows and len(below):
-            for i, bound in enumerate(self.table.bounds(check)):
-                self.sums[below, i] = np.maximum(self.sums[below, i], bound[self.levels[below, i]])
-            self.keys[below] = self.table.loss.keys(self.sums[below])
-        return True
-
-    def chain(self, index: int) -> list[int]:
-        """A way from a transformation to the top; each step is the one that costs least by the bound."""
-        node = self.levels[index].astype(np.int64)
-        path = []
-        while tuple(node) != self.top:
-            steps = []
-            for i in range(len(node)):
-                if node[i] < self.top[i]:
-                    node[i] += 1
-                    steps.append((float(self.sums[self.number[node @ self.radix]].sum()), i))
-                    node[i] -= 1
-            node[min(steps)[1]] += 1
-            path.append(int(self.number[node @ self.radix]))
-        return path
+    def visit(self, index: int) -> Check:
+        """Check a transformation and note what follows for others."""
+        lattice, checker, metric = self.lattice, self.checker, self.checker.metric
+        node = lattice.node(index)
+        beaten = None if self.best is None else np.array(self.best[0], dtype=np.int64)
+        check = checker.check(node, beaten)
+        lattice.open[index] = False
+        if self.rules_out(check):
+            lattice.close_below(index)
+        else:
+            self.good[index] = True
+        if check.feasible and check.sums is not None:
+            values = metric.values(check.sums, node)
+            rank = (tuple(int(k) for k in checker.key(values)), index)
+            if self.best is None or rank < self.best:
+                self.best, self.best_values = rank, values
+            if checker.upward:
+                kernels.mark(lattice.levels, lattice.levels[index], True, True, self.known_good)
+        if check.certain_sums is not None:
+            finer = metric.finer(check.certain_sums, node)
+            if finer is not None:
+                lattice.raise_bounds(index, finer, above=False)
+        if not metric.by_column:
+            sums = check.certain_sums or checker.sums(check.counted, check.failed)
+            least = metric.coarser_value(sums)
+            if least is not None:
+                lattice.raise_bounds(index, np.array([[least]]), above=True)
+        return check
 
     def bisect(self, path: Sequence[int]) -> None:
-        """Find where a chain becomes feasible: the last infeasible one tags most, the next is a candidate."""
-        low, high = -1, len(path) - 1
+        """Find where a chain stops being ruled out: the last failure rules out most, the next is a candidate.
+
+        Coarser transformations than the chain's end are not cheaper than the best one, so nobody asks about them.
+        """
+        low, high = -1, len(path)
         while high - low > 1:
             middle = (low + high) // 2
             index = path[middle]
-            if self.feasible[index] or (not self.infeasible[index] and self.visit(index)):
+            if not self.lattice.open[index]:
+                # Closed is either checked, and then remembered, or ruled out.
+                low, high = (low, middle) if self.good[index] else (middle, high)
+            elif self.known_good[index]:
                 high = middle
             else:
-                low = middle
+                low, high = (middle, high) if self.rules_out(self.visit(index)) else (low, middle)
 
-    def tag_pairs(self) -> None:
-        """Tag what two quasi-identifiers alone make infeasible: other columns can only split their classes further."""
-        for i, j in itertools.combinations(range(len(self.top)), 2):
-            condemned = self.table.pair_suppression(i, j)
-            if condemned is not None:
-                self.infeasible |= condemned[self.levels[:, i], self.levels[:, j]] > self.max_suppressed
-        self.open &= ~self.infeasible
+    def settle(self, index: int) -> int:
+        """Look on one chain for a finer transformation that costs as little as the best; returns the checks made."""
+        before = self.checker.checked
+        path = [index, *self.lattice.chain(index)]
+        low, high = -1, len(path)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.best is None or path[middle] >= self.best[1]:
+                high = middle
+                continue
+            if self.lattice.open[path[middle]]:
+                self.visit(path[middle])
+            low, high = (low, middle) if self.best[1] == path[middle] else (middle, high)
+        self.lattice.open[index] = False
+        return self.checker.checked - before
+
+    def rules_out(self, check: Check) -> bool:
+        """Whether a check rules out every finer transformation."""
+        if check.certain > self.checker.limit:
+            return True
+        return not check.feasible and not check.worse and (self.checker.upward or self.practical)
+
+    def project(self) -> None:
+        """Rule out what two or three quasi-identifiers alone make infeasible."""
+        table, hierarchies = self.checker.table, self.checker.hierarchies
+        if self.checker.least <= 1:
+            return
+        sizes = [len(h.levels[0].codes) for h in hierarchies]
+        columns = range(len(hierarchies))
+        few: dict[tuple[int, int], NDArray[np.bool_]] = {}
+        for size in (2, 3) if len(table.rows) >= _TRIPLES_FROM else (2,):
+            for chosen in itertools.combinations(columns, size):
+                cells = math.prod(sizes[i] for i in chosen)
+                if cells > (_PAIR_CELLS if size == 2 else _TRIPLE_CELLS) or cells > 20 * len(table.rows):
+                    continue
+                if cells * (self.checker.least - 1) <= self.checker.limit:
+                    continue  # so few cells can't hold too many rows in small ones
+                radix = np.array([math.prod(sizes[j] for j in chosen[at + 1 :]) for at in range(size)], dtype=np.int64)
+                counts = kernels.contingency(table.codes, np.array(chosen, dtype=np.int64), radix, table.rows, cells)
+                bad = np.zeros([len(hierarchies[i].levels) for i in chosen], dtype=bool)
+                for at, pair in enumerate(itertools.combinations(chosen, 2) if size == 3 else ()):
+                    if pair in few:
+                        bad |= np.expand_dims(few[pair], 2 - at)
+                self._fold(chosen, counts, (), bad)
+                if size == 2:
+                    few[chosen[0], chosen[1]] = bad
+                self.lattice.rule_out(bad[tuple(self.lattice.levels[:, i] for i in chosen)])
+
+    def _fold(self, chosen: Sequence[int], counts: Ints, levels: tuple[int, ...], bad: NDArray[np.bool_]) -> bool:
+        """Find the levels of a few columns that leave too many rows in small classes, coarsening one axis at a time.
+
+        Args:
+            chosen: the columns.
+            counts: rows by the groups of the first ``len(levels)`` columns and the leaves of the others.
+            levels: of the first columns.
+            bad: by level of each column; set where the columns rule a transformation out.
+
+        Returns:
+            Whether the levels, with any levels of the other columns, leave few enough.
+        """
+        at = len(levels)
+        if at == len(chosen):
+            bad[levels] = int(kernels.rows_below(counts, self.checker.least)) > self.checker.limit
+            return not bad[levels]
+        hierarchies = self.checker.hierarchies
+        before = math.prod(len(hierarchies[i].levels[level].labels) for i, level in zip(chosen, levels, strict=False))
+        after = math.prod(len(hierarchies[i].levels[0].codes) for i in chosen[at + 1 :])
+        for level, made in enumerate(hierarchies[chosen[at]].levels):
+            if bad[(*levels, level)].all():
+                continue
+            size, count = len(made.codes), len(made.labels)
+            # As many groups as leaves are the leaves in another order, which is all the same here.
+            groups = made.codes.astype(np.int64)
+            folded = counts if count == size else kernels.fold(counts, before, size, after, groups, count)
+            if self._fold(chosen, folded, (*levels, level), bad):
+                return level == 0
+        return False
 
     def run(self) -> Found:
         """Check in the order of lower bounds until nothing open can beat, or tie with, the best."""
-        self.tag_pairs()
-        top = len(self.levels) - 1
-        if not self.visit(top):
-            return Found(None, None, None, None, len(self.levels), self.checked)
+        lattice, checker = self.lattice, self.checker
+        self.project()
+        size = len(lattice)
+        # With upward models the top decides whether there is a solution at all.
+        top = size - 1
+        if checker.upward and lattice.open[top] and not self.visit(top).feasible:
+            return Found(None, None, None, None, None, size, checker.checked)
+        ties = _TIES
         while True:
-            among = np.flatnonzero(self.open)
-            if not len(among):
+            index = lattice.cheapest()
+            if index < 0:
                 break
-            index = _smallest(self.keys, among)
-            if self.best is not None and (tuple(self.keys[index].tolist()), index) >= self.best:
-                break
-            if not self.visit(index):
-                self.bisect(self.chain(index))
-        key, best = cast("tuple[tuple[float, ...], int]", self.best)
-        node = tuple(int(level) for level in self.levels[best])
-        loss = np.array(key, dtype=np.float64)
-        return Found(node, self.best_check, loss, loss, len(self.levels), self.checked)
+            if self.best is not None:
+                key = tuple(int(k) for k in lattice.keys[index])
+                if key > self.best[0] or (key == self.best[0] and (index > self.best[1] or ties <= 0)):
+                    break
+                if key == self.best[0]:
+                    ties -= self.settle(index)
+                    continue
+            check = self.visit(index)
+            if self.rules_out(check):
+                self.bisect(lattice.chain(index))
+        if self.best is None or self.best_values is None:
+            return Found(None, None, None, None, None, size, checker.checked)
+        key, best = self.best
+        loss = checker.metric.report(self.best_values)
+        made = np.array(key, dtype=np.int64)
+        return Found(lattice.node(best), made, made, loss, loss, size, checker.checked)
 
 
-def lattice_size(table: Table) -> int:
-    """Number of transformations."""
-    return math.prod(len(h.levels) for h in table.hierarchies)
-
-
-def search(table: Table, max_suppressed: int) -> Found:
-    """Find the transformation with the smallest Loss that suppresses at most ``max_suppressed`` rows.
+def search(checker: Checker, *, practical: bool = False) -> Found:
+    """Find the transformation with the least cost that meets the models.
 
     Args:
-        table: merged combinations, with k and the metric.
-        max_suppressed: rows that may be suppressed.
+        checker: the table, models, metric and suppression limit.
+        practical: take every infeasible transformation to rule out finer ones, also where that is not sound
+            (the policy's ``practical_monotonicity``).
 
     Returns:
-        The optimum. Among equal losses (to 12 decimals) the transformation with the smallest sum of levels, then the
-        lexicographically smallest, so that the same table and policy always give the same release.
+        The optimum. Among equal costs (to 12 digits) one with few levels is looked for; the same table and policy give
+        the same answer, whatever the order of rows.
 
     Raises:
         BadInput: the lattice is larger than this exhaustive search takes on.
     """
-    size = lattice_size(table)
+    size = lattice_size(checker.hierarchies)
     if size > MAX_LATTICE:
         raise BadInput(
             f"The quasi-identifiers have {size:,} transformations; the optimal search takes at most {MAX_LATTICE:,}",
-            next_step="Give some quasi-identifiers fewer levels",
+            next_step="Give some quasi-identifiers fewer levels, or use search: heuristic",
         )
-    return _Search(table, max_suppressed).run()
+    return _Search(checker, practical).run()

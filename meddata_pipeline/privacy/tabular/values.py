@@ -66,10 +66,12 @@ def encode(column: pd.Series[Any]) -> Encoded:
     Returns:
         Codes into sorted texts, so that the encoding does not depend on the order of rows.
     """
-    raw, distinct = pd.factorize(column, use_na_sentinel=False)
+    # Missing values come as -1: looking for them among the distinct ones would read every row once more.
+    raw, distinct = pd.factorize(column)
     spelled = [text_of(value) for value in np.asarray(distinct, dtype=object)]
-    texts = sorted(set(spelled))
+    missing = bool(len(raw)) and int(raw.min()) < 0
+    texts = sorted({*spelled, MISSING} if missing else set(spelled))
     position = {text: i for i, text in enumerate(texts)}
-    remap = np.array([position[text] for text in spelled], dtype=np.int32)
-    codes = remap[raw] if len(remap) else np.zeros(0, dtype=np.int32)
-    return Encoded(codes.astype(np.int32, copy=False), texts)
+    # The last entry is what -1 points to.
+    remap = np.array([*(position[text] for text in spelled), position.get(MISSING, 0)], dtype=np.int32)
+    return Encoded(remap[raw], texts)

@@ -97,12 +97,24 @@ def test_free_text_is_refused_as_insensitive() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"privacy": [{"model": "t-closeness", "attribute": "crp", "t": 0.2}]}, "t-closeness is not supported yet"),
+        (
+            {"privacy": [{"model": "t-closeness", "attribute": "weight", "t": 0.2}]},
+            "weight, which is not under sensitive",
+        ),
+        ({"privacy": [{"model": "t-closeness", "attribute": "crp", "t": 2}]}, "privacy.0.t"),
+        (
+            {"privacy": [{"model": "t-closeness", "attribute": "crp", "t": 0.2, "distance": "hierarchical"}]},
+            "hierarchy",
+        ),
+        ({"privacy": [{"model": "k-map", "k": 5}]}, "either subset or population"),
+        ({"privacy": [{"model": "k-map", "k": 5, "population": 99, "estimator": "none"}]}, "needs an estimator"),
+        ({"privacy": [{"model": "delta-presence", "min": 0.5, "max": 0.1, "subset": "s.csv"}]}, "min is above max"),
         ({"privacy": [{"model": "magic"}]}, "magic is not known"),
-        ({"quality": {"metric": "dm"}}, "metric dm"),
-        ({"search": "mondrian"}, "search mondrian"),
         ({"risk": {"profile": "loose"}}, "profile is one of shared-release"),
         ({"risk": {"profile": "strict", "threshold": 0.2}}, "threshold 0.2 lies above"),
+        ({"quality": {"metric": "beauty"}}, "metric beauty"),
+        ({"quality": {"metric": "loss", "monotonic": True}}, "monotonic belongs to"),
+        ({"search": "magic"}, "search"),
         ({"sensitive": ["age"]}, "age stands under quasi_identifiers and under sensitive"),
         ({"unit": "age"}, "unit: age"),
         ({"round": {"age": 1}}, "round: age"),
@@ -110,7 +122,7 @@ def test_free_text_is_refused_as_insensitive() -> None:
         ({"colour": 1}, "colour"),
     ],
 )
-def test_what_the_engine_lacks_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
+def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_policy(_policy(**changes))
 
