@@ -15,6 +15,7 @@ from meddata_pipeline.privacy.policy import MODELS, parse_policy
 from meddata_pipeline.privacy.risk import risk
 from meddata_pipeline.privacy.tabular import anonymize
 
+DISEASES = ("flu", "ulcer", "cough")
 FORMAT = {
     "rows",
     "classes",
