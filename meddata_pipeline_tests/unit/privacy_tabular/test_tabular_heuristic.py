@@ -72,8 +72,8 @@ def test_more_time_gives_no_worse_solution_and_no_lower_bound(monkeypatch: pytes
         found.append((report["loss"], report["bound"]))
     (first, low), (second, middle), (third, high) = found
     assert first >= second >= third and low <= middle <= high <= third
-    # Not merely the trivial bound: pairs of columns rule out the finest levels.
-    assert first > third and high > 0.0
+    # Not merely the trivial bound: pairs of columns rule out the finest levels, where there is time to look at them.
+    assert first > third and low < high
 
 
 def test_a_search_that_stops_for_its_number_of_checks_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
