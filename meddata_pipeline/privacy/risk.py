@@ -94,13 +94,29 @@ def risk(table: pd.DataFrame, policy: Policy, *, base: Path | None = None) -> di
     }
 
 
-def _kept(table: pd.DataFrame, policy: Policy) -> tuple[pd.DataFrame, dict[str, Encoded], NDArray[np.int32] | None]:
-    """Rows that are not suppressed, their quasi-identifiers, and whose they are (None: every row is a person)."""
+def _kept(table: pd.DataFrame, policy: Policy) -> tuple[Ints, dict[str, Encoded], NDArray[np.int32] | None]:
+    """Positions of rows that are not suppressed, their quasi-identifiers, whose they are (None: each is a person)."""
     names = list(policy.quasi_identifiers)
     require_columns(table, names, "quasi_identifiers")
-    kept = table.loc[~(table[names].astype(object) == SUPPRESSED).all(axis=1)]
-    units = unit_codes(kept, policy) if policy.unit is not None and policy.unit in table.columns else None
-    return kept, {name: encode(kept[name]) for name in names}, units
+    encoded = {name: encode(table[name]) for name in names}
+    stars = np.ones(len(table), dtype=bool)
+    for column in encoded.values():
+        stars &= column.codes == (column.texts.index(SUPPRESSED) if SUPPRESSED in column.texts else -1)
+    rows = np.flatnonzero(~stars)
+    if stars.any():
+        encoded = {name: _used(column, rows) for name, column in encoded.items()}
+    counted = policy.unit is not None and policy.unit in table.columns
+    units = unit_codes(table[[policy.unit]].iloc[rows], policy) if counted else None
+    return rows, encoded, units
+
+
+def _used(column: Encoded, rows: Ints) -> Encoded:
+    """A column of some rows, with the texts that these have."""
+    codes = column.codes[rows]
+    used = np.zeros(len(column.texts), dtype=bool)
+    used[codes] = True
+    number = (np.cumsum(used) - 1).astype(np.int32)
+    return Encoded(number[codes], [text for text, there in zip(column.texts, used, strict=True) if there])
 
 
 def unique_people(table: pd.DataFrame, policy: Policy) -> pd.Series[Any]:
@@ -116,9 +132,9 @@ def unique_people(table: pd.DataFrame, policy: Policy) -> pd.Series[Any]:
         Names of columns by the index of ``table``, the first of several smallest sets; empty for persons who are not
         unique and for suppressed rows.
     """
-    kept, encoded, units = _kept(table.reset_index(drop=True), policy)
+    kept, encoded, units = _kept(table, policy)
     told = subset_report(encoded, units)
-    sets = {row: told.subsets[at].columns for row, at in zip(kept.index, told.smallest, strict=True) if at >= 0}
+    sets = {int(row): told.subsets[at].columns for row, at in zip(kept, told.smallest, strict=True) if at >= 0}
     return pd.Series([sets.get(row, ()) for row in range(len(table))], index=table.index, dtype=object)
 
 

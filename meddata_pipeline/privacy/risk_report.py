@@ -179,7 +179,7 @@ def risk_evidence(
         "suppression_limit": policy.suppression_limit,
         "linkability": policy.linkability,
         "met": met and (attack is None or bool(attack["met"])),
-        "rows": int(report["risk"]["rows"]),
+        "rows": int(report["rows"]) - gone,
         "released": policy.released_columns,
         "suppressed_rows": f"<{limit}" if 0 < gone < limit else gone,
         "transformation": dict(report["transformation"]),

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -21,7 +22,8 @@ from hypothesis import strategies as st
 
 from meddata_pipeline.core.errors import Refused
 from meddata_pipeline.privacy.policy import parse_policy
-from meddata_pipeline.privacy.tabular import Anonymized, anonymize
+from meddata_pipeline.privacy.tabular import Anonymized, anonymize, heuristic
+from meddata_pipeline.privacy.tabular.models import Background, Classes, Distribution, create_models
 from meddata_pipeline.privacy.tabular.verify import verify
 
 Row = dict[str, Any]
@@ -444,3 +446,127 @@ def test_other_searches_keep_to_the_policy(
     assert result.suppressed_rows <= limit * len(rows) + 1e-9
     verify(result.table, parse_policy(raw), report=result.report, original=table, base=base)
     assert set(result.table["age"]) <= {"*", *(label for levels in AGE.values() for label in levels)}
+
+
+def _no_more(low: Any, high: Any) -> bool:
+    """Whether one loss is at most another, lists as they are compared, to the digits that keys have."""
+    if not isinstance(low, list):
+        return bool(low <= high + 1e-9)
+    for a, b in zip(low, high, strict=True):
+        if abs(a - b) > 1e-9:
+            return bool(a < b)
+    return True
+
+
+@given(
+    st.lists(ROW, min_size=4, max_size=24), st.lists(MODELS, min_size=1, max_size=2), LIMIT, QUALITY, st.integers(1, 12)
+)
+@SLOW
+def test_a_heuristic_bound_is_never_above_the_optimum(
+    base: Path, rows: list[Row], models: list[dict[str, Any]], limit: float, quality: dict[str, Any], checks: int
+) -> None:
+    assume(not any("threshold" in m for m in models) or limit == 0.0)
+    raw = _policy(models, limit, quality, search="heuristic")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heuristic, "_CHECKS", checks)
+        report = anonymize(pd.DataFrame(rows), parse_policy(raw), base).report
+    expected = _brute_force(rows, [True] * len(rows), raw)
+    if not report["solution"]:
+        return
+    assert report["stopped"] in {"checks", "complete"} and expected is not None
+    assert _no_more(report["bound"], expected) and _no_more(expected, report["loss"])
+
+
+@given(st.lists(ROW, min_size=12, max_size=40), LIMIT, st.sampled_from(["loss", "precision", "height"]))
+@settings(max_examples=100, deadline=None)
+def test_the_bound_by_pairs_of_columns_is_never_above_the_optimum(
+    base: Path, rows: list[Row], limit: float, metric: str
+) -> None:
+    """A large k, so that pairs rule out much: the bound lies close below the optimum and must not pass it."""
+    quality = {"metric": metric, "gs_factor": 0.5, "aggregate": "arithmetic-mean", "monotonic": False}
+    raw = _policy([{"model": "k-anonymity", "k": 4}], limit, quality, search="heuristic")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heuristic, "_CHECKS", 1)
+        report = anonymize(pd.DataFrame(rows), parse_policy(raw), base).report
+    if report["solution"]:
+        assert _no_more(report["bound"], _brute_force(rows, [True] * len(rows), raw))
+
+
+# --- what models let the search conclude ---
+
+# Of sex f half are ill by p, as of m at age a; m at age b all are. Both ages of m together are farther from the table
+# than t allows, so only the finer transformation is a solution: it suppresses the four rows of m at age b.
+FAR = [
+    *({"age": "a", "town": "x", "sex": "f", "disease": d} for d in "pr" * 10),
+    *({"age": "a", "town": "x", "sex": "m", "disease": d} for d in "pr" * 3),
+    *({"age": "d", "town": "x", "sex": "m", "disease": "p"} for _ in range(4)),
+]
+
+
+@pytest.mark.parametrize("search", ["optimal", "heuristic"])
+@pytest.mark.parametrize("distance", ["equal", "ordered", "hierarchical"])
+def test_t_closeness_of_a_coarser_transformation_rules_nothing_out(base: Path, distance: str, search: str) -> None:
+    model = {"model": "t-closeness", "t": 0.1, "distance": distance, **OF}
+    raw = _policy([model], 0.14, {"metric": "loss", "gs_factor": 0.5}, search=search)
+    result = anonymize(pd.DataFrame(FAR), parse_policy(raw), base)
+    assert result.suppressed_rows == 4 and result.transformation == {"age": 0, "town": 0, "sex": 0}
+    # Nor may it where nothing else is asked than that no row is lost: the two classes of m are then no solution.
+    assert anonymize(pd.DataFrame(FAR), parse_policy({**raw, "suppression_limit": 0.0}), base).table is None
+
+
+def _judged(model: dict[str, Any], parts: list[list[Row]], table: list[Row]) -> dict[str, Any]:
+    """The engine's verdict on some classes, and what its models claim."""
+    values = sorted({row["disease"] for row in table})
+    code = {v: i for i, v in enumerate(values)}
+    nodes = [sorted({DISEASE[v][level] for v in values}) for level in (1, 2)]
+    parents = [
+        np.array([nodes[0].index(DISEASE[v][1]) for v in values]),
+        np.zeros(len(nodes[0]), dtype=np.int64),
+    ]
+    whole = Counter(row["disease"] for row in table)
+    background = Background(values, np.array([whole[v] for v in values]), parents)
+    starts, codes, counts = [0], [], []
+    for part in parts:
+        found = Counter(row["disease"] for row in part)
+        codes += [code[v] for v in values if found[v]]
+        counts += [found[v] for v in values if found[v]]
+        starts.append(len(codes))
+    rows = np.array([len(part) for part in parts], dtype=np.int64)
+    held = Distribution(np.array(starts), np.array(codes, dtype=np.int32), np.array(counts, dtype=np.int64))
+    made = create_models(
+        parse_policy(_policy([model], 0.0, {})).privacy,
+        rows=len(table),
+        unit=False,
+        backgrounds={"disease": background},
+    )
+    answers = {}
+    for one in made:
+        failed = np.zeros(len(parts), dtype=bool)
+        one.fail(Classes(rows, rows, rows, {"disease": held}), failed, 10**9)
+        answers[type(one).__name__] = (one, (~failed).tolist())
+    return answers
+
+
+@pytest.mark.parametrize("kind", range(len(EACH_MODEL) - 2))  # the last two judge no single class
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_models_claim_no_more_than_holds(kind: int, data: st.DataObject) -> None:
+    """``shrinks``: a class that meets a model meets it with any other. ``merges``: two that meet it do together."""
+    first, second = (data.draw(st.lists(ROW, min_size=1, max_size=8)) for _ in range(2))
+    rest = data.draw(st.lists(ROW, max_size=6))
+    verdicts = _judged(data.draw(EACH_MODEL[kind]), [first, second, first + second], [*first, *second, *rest])
+    for model, (one, other, both) in verdicts.values():
+        if model.shrinks:
+            assert both or not (one or other)
+        if model.merges:
+            assert both or not (one and other)
+
+
+@pytest.mark.parametrize("distance", ["equal", "ordered", "hierarchical"])
+def test_t_closeness_merges_and_does_not_shrink(distance: str) -> None:
+    near = [r for r in FAR if r["sex"] == "m" and r["age"] == "a"]
+    far = [r for r in FAR if r["sex"] == "m" and r["age"] == "d"]
+    model = {"model": "t-closeness", "t": 0.1, "distance": distance, **OF}
+    ((made, verdict),) = _judged(model, [near, far, near + far], FAR).values()
+    assert verdict == [True, False, False]
+    assert made.merges and not made.shrinks

@@ -7,7 +7,8 @@ expanded to all that are one level finer in one column; rows that must fail rule
 search. Expanding everything would be exhaustive; the time limit, or the number of checks, ends it.
 
 The lower bound is that of the static bounds of columns under what pairs of columns rule out: a branch and bound over
-levels, column by column, that no check of whole transformations is needed for. The gap is loss - bound.
+levels, column by column, that no check of whole transformations is needed for. It may be broken off anywhere, and is
+when the time limit, of which a part is kept for it, has passed. The gap is loss - bound.
 
 The result depends on the machine's speed only when the time limit strikes; ``stopped`` says so.
 """
@@ -30,16 +31,21 @@ from meddata_pipeline.privacy.tabular.search import Found
 _CHECKS = 20_000
 _PAIR_CELLS = 1_000_000
 _BOUND_STEPS = 200_000
+# Share of the time limit that the search leaves to the bound.
+_BOUND_SHARE = 0.25
 
 
 class _Heuristic:
     def __init__(self, checker: Checker, seconds: float) -> None:
         self.checker = checker
         self.static = checker.metric.static()
-        self.deadline = time.monotonic() + seconds
+        began = time.monotonic()
+        self.end = began + seconds
+        self.deadline = began + (1.0 - _BOUND_SHARE) * seconds
         self.bad: list[Node] = []
         self.seen: set[Node] = set()
         self.best: tuple[tuple[int, ...], Node, Floats] | None = None
+        self.stopped = "complete"
 
     def _ruled_out(self, node: Node) -> bool:
         return any(all(a <= b for a, b in zip(node, bad, strict=True)) for bad in self.bad)
@@ -62,8 +68,8 @@ class _Heuristic:
             self.best = (key, node, values)
         return key
 
-    def run(self) -> str:
-        """Search; returns why it ended."""
+    def run(self) -> None:
+        """Search until ``stopped`` says why it ended."""
         top = tuple(len(h.levels) - 1 for h in self.checker.hierarchies)
         first = self.visit(top)
         # A transformation that is not feasible may have feasible ones below it: it waits behind all others.
@@ -75,20 +81,23 @@ class _Heuristic:
                 if level == 0 or finer in self.seen:
                     continue
                 if time.monotonic() > self.deadline:
-                    return "time"
+                    self.stopped = "time"
+                    return
                 if self.checker.checked >= _CHECKS:
-                    return "checks"
+                    self.stopped = "checks"
+                    return
                 key = self.visit(finer)
                 if key is not None or not self._ruled_out(finer):
                     heapq.heappush(waiting, (key is None, key or (), finer))
-        return "complete"
 
     def pairs(self) -> dict[tuple[int, int], NDArray[np.bool_]]:
-        """Levels of pairs of columns that leave too many rows in small classes."""
+        """Levels of pairs of columns that leave too many rows in small classes; of those that there is time for."""
         checker, table = self.checker, self.checker.table
         sizes = [len(h.levels[0].codes) for h in checker.hierarchies]
         result = {}
         for i, j in itertools.combinations(range(len(sizes)), 2):
+            if self._late():
+                break
             cells = sizes[i] * sizes[j]
             if cells > _PAIR_CELLS or cells * (checker.least - 1) <= checker.limit:
                 continue
@@ -104,6 +113,13 @@ class _Heuristic:
             if bad.any():
                 result[i, j] = bad
         return result
+
+    def _late(self) -> bool:
+        """Whether the whole time limit has passed; what is found then depends on the machine."""
+        late = time.monotonic() > self.end
+        if late:
+            self.stopped = "time"
+        return late
 
     def bound(self) -> NDArray[np.int64]:
         """Least key of a transformation that no pair of columns rules out, or a lower one."""
@@ -132,6 +148,8 @@ class _Heuristic:
         for _ in range(_BOUND_STEPS):
             if not waiting:
                 return trivial
+            if self._late():
+                break
             cost, node = heapq.heappop(waiting)
             at = len(node)
             if at == q:
@@ -155,15 +173,15 @@ def heuristic(checker: Checker, seconds: float) -> Found:
         The best transformation seen; ``lower_bound`` is what the optimum costs at least.
     """
     search = _Heuristic(checker, seconds)
-    stopped = search.run()
+    search.run()
     size = lattice_size(checker.hierarchies)
     if search.best is None:
-        return Found(None, None, None, None, None, size, checker.checked, stopped)
+        return Found(None, None, None, None, None, size, checker.checked, search.stopped)
     key, node, values = search.best
     metric = checker.metric
     made = np.array(key, dtype=np.int64)
-    if stopped == "complete":
-        loss = metric.report(values)
-        return Found(node, made, made, loss, loss, size, checker.checked, stopped)
+    loss = metric.report(values)
+    if search.stopped == "complete":
+        return Found(node, made, made, loss, loss, size, checker.checked, search.stopped)
     bound = search.bound()
-    return Found(node, made, bound, metric.report(values), metric.report_key(bound), size, checker.checked, stopped)
+    return Found(node, made, bound, loss, metric.report_key(bound), size, checker.checked, search.stopped)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meddata_pipeline.core.errors import BadInput, ConfigError, Reason, Refused
 from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
 from meddata_pipeline.privacy.tabular.check import Checker, lattice_size
-from meddata_pipeline.privacy.tabular.classes import class_report, risk_report
+from meddata_pipeline.privacy.tabular.classes import class_report
 from meddata_pipeline.privacy.tabular.encode import merge, subset_rows
 from meddata_pipeline.privacy.tabular.heuristic import heuristic
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy, build
@@ -191,7 +191,7 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         made = _generalise(checker, policy, report)
     if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
-    levels, gone, size, rows = made
+    levels, gone, size = made
     suppressed = gone[merged.combination]
     outside = load_subset(table, policy, base)
     if outside is not None:
@@ -203,10 +203,10 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         transformation=transformation,
         suppressed_rows=int(suppressed.sum()),
         classes=class_report(size),
-        risk=risk_report(rows, size, policy.risk.threshold),
         columns=_column_report(encoded, hierarchies, levels, suppressed),
     )
     released = _write_levels(table, policy, encoded, hierarchies, levels, suppressed)
+    report["risk"] = _risk_after(released, table, policy, base, suppressed)
     background = None
     if outside is not None:
         nobody = np.zeros(len(table), dtype=bool)
@@ -217,12 +217,27 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
     return Anonymized(released, report, suppressed, transformation, background)
 
 
+def _risk_after(
+    released: pd.DataFrame, table: pd.DataFrame, policy: Policy, base: Path, suppressed: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Risk of the release by the words of ``meddata risk``, with the persons of its rows, who are not in it."""
+    # Imported here: risk.py reads tables by this package.
+    from meddata_pipeline.privacy.risk import risk
+
+    if policy.unit is not None:
+        persons = table[policy.unit]
+        if policy.suppressed == "drop":
+            persons = persons[~suppressed]
+        released = released.assign(**{policy.unit: persons.array})
+    return risk(released, policy, base=base)
+
+
 Levels = NDArray[np.int8]
-_Made = tuple[Levels, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
+_Made = tuple[Levels, NDArray[np.bool_], NDArray[np.int64]]
 
 
 def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
-    """One scheme for all rows: (1, q) levels, suppressed combinations, persons and rows of the kept classes."""
+    """One scheme for all rows: (1, q) levels, suppressed combinations, persons of the kept classes."""
     if policy.search == "heuristic":
         found = heuristic(checker, policy.time_limit)
         report["stopped"] = found.stopped
@@ -234,7 +249,7 @@ def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Ma
     report["loss"], report["bound"] = found.loss, found.lower_bound
     gone, check, classes = checker.suppressed(found.node)
     kept = ~check.failed & (classes.rows > 0)
-    return np.array([found.node], dtype=np.int8), gone, classes.size[kept], classes.rows[kept]
+    return np.array([found.node], dtype=np.int8), gone, classes.size[kept]
 
 
 def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
@@ -267,7 +282,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     sums = [count + int(gone.any()), count, int(rows.sum()), gone_rows, everything + gone_rows**2, everything]
     values = checker.metric.recoded(np.array(sums), table.codes, table.rows, made.levels, gone)
     report["loss"] = checker.metric.report(values)
-    return made.levels, gone, size, rows
+    return made.levels, gone, size
 
 
 def make_checker(

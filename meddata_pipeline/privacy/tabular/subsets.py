@@ -186,9 +186,11 @@ def _every_set(root: _Node, sizes: Sequence[int], unit_count: int) -> Iterator[t
 def _some_sets(root: _Node, sizes: Sequence[int], unit_count: int) -> Iterator[tuple[int, _Counted]]:
     """The whole, the whole without each column, and sets of up to three, of a table with very many columns."""
     width = len(sizes)
+    # Equal rows once: a generalised table has few combinations.
+    whole, _, _ = _merge(root, range(width), sizes, unit_count)
     for count in (width, width - 1, *range(1, _WIDE + 1)):
         for kept in combinations(range(width), count):
-            merged, classes, found = _merge(root, kept, sizes, unit_count)
+            merged, classes, found = _merge(whole, kept, sizes, unit_count)
             yield _mask(kept), _count(merged, classes, found, unit_count)
 
 

@@ -357,9 +357,10 @@ def _meets_map(release: _Release, model: asked.KMap) -> bool:
 
 
 def _meets_uniqueness(release: _Release, model: asked.PopulationUniqueness) -> bool:
-    from meddata_pipeline.privacy.tabular.uniqueness import population_uniqueness
+    from meddata_pipeline.privacy.tabular.uniqueness import has_estimate, population_uniqueness
 
     found = release._run("SELECT size, count(*) FROM sizes GROUP BY size ORDER BY size")
     sizes, counts = (np.array(column, dtype=np.int64) for column in zip(*found, strict=True))
-    share = population_uniqueness(sizes, counts, int(sizes @ counts) / model.population, model.estimator)
-    return 0.0 < share <= model.threshold or (share == 0.0 and int(sizes[0]) > 1)
+    sample = (sizes, counts, int(sizes @ counts) / model.population, model.estimator)
+    # No estimate is noted as 0, which is no small risk.
+    return has_estimate(*sample) and population_uniqueness(*sample) <= model.threshold

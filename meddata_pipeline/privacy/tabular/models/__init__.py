@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.privacy import policy as asked
 from meddata_pipeline.privacy.tabular.models.base import Background, Classes, Distribution, Model, SampleModel
 from meddata_pipeline.privacy.tabular.models.k_anonymity import KAnonymity, derived_k
@@ -38,6 +39,9 @@ def create_models(
 
     Returns:
         Models; of entropy and recursive l-diversity also the distinct l-diversity that they imply.
+
+    Raises:
+        BadInput: the table holds more persons than the population that it is said to be a sample of.
     """
     models: list[Model] = []
     for model in wanted:
@@ -75,6 +79,12 @@ def create_models(
             case asked.SampleUniqueness():
                 models.append(SampleUniqueness(model.threshold))
             case asked.PopulationUniqueness():
+                if model.population < rows:
+                    raise BadInput(
+                        "The population of population-uniqueness is smaller than the table",
+                        where="privacy, population-uniqueness",
+                        next_step="Give the number of all the people whom the table's people belong to",
+                    )
                 models.append(PopulationUniqueness(model.threshold, model.estimator, model.population))
     sized = any(model.least > 0 for model in models)
     for made in models:

@@ -59,14 +59,14 @@ class PopulationUniqueness(SampleModel):
         self.threshold, self.estimator, self.population = threshold, estimator, population
 
     def met(self, sizes: Ints, total: int) -> bool:
-        """See SampleModel. An estimate of 0 counts only when the sample has no unique either."""
-        from meddata_pipeline.privacy.tabular.uniqueness import population_uniqueness
+        """See SampleModel. No estimate is no small risk: the model is then not met."""
+        from meddata_pipeline.privacy.tabular.uniqueness import has_estimate, population_uniqueness
 
         if not total:
             return True
         distinct, counts = np.unique(sizes, return_counts=True)
-        share = population_uniqueness(distinct, counts, total / self.population, self.estimator)
-        return 0.0 < share <= self.threshold or (share == 0.0 and int(distinct[0]) > 1)
+        sample = (distinct, counts, total / self.population, self.estimator)
+        return has_estimate(*sample) and population_uniqueness(*sample) <= self.threshold
 
 
 def enforce(
