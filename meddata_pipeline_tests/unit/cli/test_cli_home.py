@@ -232,7 +232,7 @@ def test_the_review_list_shows_no_text_outside_the_restricted_zone(place: Path) 
     listed = call("review", "list", "--json").json
     assert listed["open"] == len(listed["items"]) == listed["states"]["open"] > 1
     # Bodies without a full name, and what only may be a name.
-    assert listed["by_entity"].keys() == {"ORGANIZATION", "PERSON"}
+    assert "ORGANIZATION" in listed["by_entity"].keys() <= {"ORGANIZATION", "PERSON"}
     assert sum(listed["by_entity"].values()) == listed["open"]
     name = listed["items"][0]["id"]
     out = place / ".meddata" / "restricted" / "review" / "item.jsonl"
