@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from meddata_pipeline.core.errors import BadInput, Refused
-from meddata_pipeline.storage.ledger import Ledger, open_ledger
+from meddata_pipeline.storage.ledger import Ledger, _write_ahead, open_ledger
 from meddata_pipeline_tests.unit.exchange.ledgers import KINDS, fresh_ledger
 
 
@@ -108,6 +109,31 @@ def _writer(path: Path, number: int, barrier: Any) -> None:
         for index in range(20):
             ledger.record_event("x", f"writer-{number}", {"n": index}, f"{number}:{index}")
             ledger.record_event("shared", "all", {"n": index}, f"shared:{index}")
+
+
+def _refusal(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("refused")
+    error.sqlite_errorcode = code
+    return error
+
+
+class _Cursor:
+    """A cursor of a file whose journal another process is changing."""
+
+    def __init__(self, refusals: list[sqlite3.OperationalError]) -> None:
+        self.refusals = refusals
+
+    def execute(self, _: str) -> None:
+        if self.refusals:
+            raise self.refusals.pop()
+
+
+def test_the_journal_is_changed_once_others_are_done() -> None:
+    cursor = _Cursor([_refusal(sqlite3.SQLITE_BUSY), _refusal(sqlite3.SQLITE_BUSY_RECOVERY)])
+    _write_ahead(cursor)  # type: ignore[arg-type]
+    assert cursor.refusals == []
+    with pytest.raises(sqlite3.OperationalError):
+        _write_ahead(_Cursor([_refusal(sqlite3.SQLITE_READONLY)]))  # type: ignore[arg-type]
 
 
 def test_processes_that_open_a_fresh_ledger_at_once_lose_nothing(tmp_path: Path) -> None:
