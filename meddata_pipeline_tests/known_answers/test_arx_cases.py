@@ -35,9 +35,19 @@ def _adult() -> pd.DataFrame:
     return read_table(shared("data/arx/adult.csv"), ";")
 
 
-def _subset() -> str:
+def subset_file() -> Path:
+    """The research subset: not among the shared data, so it may be missing."""
     named = os.environ.get("MEDDATA_ARX_SUBSET")
-    path = Path(named) if named else shared("data/arx") / "adult_subset.csv"
+    return Path(named) if named else shared("data/arx") / "adult_subset.csv"
+
+
+def needs_subset(case: dict[str, Any]) -> bool:
+    """Whether a case asks for the research subset."""
+    return any(asked["model"] == "DPresence" or "research_subset" in asked for asked in case["privacy"])
+
+
+def _subset() -> str:
+    path = subset_file()
     if not path.is_file():
         pytest.skip("the research subset adult_subset.csv is not there; name it by MEDDATA_ARX_SUBSET")
     return str(path)

@@ -50,8 +50,6 @@ _KIN = "姐哥叔婶嫂姨伯"
 ANYWHERE = "anywhere"
 #: No Latin letter or digit touches it.
 ALONE = "alone"
-#: No digit stands behind it.
-NUMBER_ENDS = "number-ends"
 #: A patient's name: see above.
 NAME = "name"
 #: A staff member's name of two characters.

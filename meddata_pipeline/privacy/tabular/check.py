@@ -22,7 +22,7 @@ from meddata_pipeline.privacy.tabular.encode import Merged
 from meddata_pipeline.privacy.tabular.grouping import Grouper, Source
 from meddata_pipeline.privacy.tabular.hierarchy import Hierarchy
 from meddata_pipeline.privacy.tabular.metrics import Floats, Metric, Sums
-from meddata_pipeline.privacy.tabular.models import Classes, Distribution, Model, SampleModel
+from meddata_pipeline.privacy.tabular.models import Classes, Criterion, Distribution, Model, SampleModel
 from meddata_pipeline.privacy.tabular.models.presence import DeltaPresence
 from meddata_pipeline.privacy.tabular.models.risk import enforce
 from meddata_pipeline.privacy.tabular.values import SUPPRESSED
@@ -87,7 +87,7 @@ class Checker:
 
     table: Merged
     hierarchies: Sequence[Hierarchy]
-    models: Sequence[Model]
+    models: Sequence[Criterion]
     metric: Metric
     limit: int
     checked: int = 0
@@ -108,8 +108,8 @@ class Checker:
         self._kept_nodes = np.zeros((_SNAPSHOTS, len(self.hierarchies)), dtype=np.int16)
         self._kept_sizes = np.zeros(_SNAPSHOTS, dtype=np.int64)
         self._kept_weights = np.zeros(_SNAPSHOTS, dtype=np.int64)
-        self.shrinking = [m for m in self.models if m.shrinks and not isinstance(m, SampleModel)]
-        self.others = [m for m in self.models if not m.shrinks and not isinstance(m, SampleModel)]
+        self.shrinking = [m for m in self.models if isinstance(m, Model) and m.shrinks]
+        self.others = [m for m in self.models if isinstance(m, Model) and not m.shrinks]
         self.samples = [m for m in self.models if isinstance(m, SampleModel)]
         self.least = max((m.least for m in self.models), default=0)
         #: Whether a feasible transformation makes every coarser one feasible; see models/base.py.

@@ -22,6 +22,7 @@ Bayardo and Agrawal 2005 (DM), LeFevre et al. 2006 (AECS), De Waal and Willenbor
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,7 +57,7 @@ class Sums:
 
 
 @dataclass
-class Metric:
+class Metric(ABC):
     """A metric for one table.
 
     Attributes:
@@ -98,13 +99,13 @@ class Metric:
         """Number of parts."""
         return len(self.hierarchies) if self.by_column else 1
 
+    @abstractmethod
     def values(self, sums: Sums, node: Sequence[int]) -> Floats:
         """Value of each part before weights and aggregate."""
-        raise NotImplementedError
 
     def static_values(self, column: int, level: int) -> float:
-        """Least value of a column at a level, before weights and aggregate."""
-        raise NotImplementedError
+        """Least value of a column at a level, before weights and aggregate; 0 bounds every metric from below."""
+        return 0.0
 
     def extra_values(self, sums: Sums, node: Sequence[int]) -> Floats | None:
         """What the suppressed rows of ``sums`` add at least, at ``node`` and at every finer transformation."""

@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.privacy import policy as asked
-from meddata_pipeline.privacy.tabular.models.base import Background, Classes, Distribution, Model, SampleModel
+from meddata_pipeline.privacy.tabular.models.base import (
+    Background,
+    Classes,
+    Criterion,
+    Distribution,
+    Model,
+    SampleModel,
+)
 from meddata_pipeline.privacy.tabular.models.k_anonymity import KAnonymity, derived_k
 from meddata_pipeline.privacy.tabular.models.k_map import KMap
 from meddata_pipeline.privacy.tabular.models.l_diversity import (
@@ -23,12 +30,12 @@ from meddata_pipeline.privacy.tabular.models.presence import DeltaPresence, Incl
 from meddata_pipeline.privacy.tabular.models.risk import AverageRisk, PopulationUniqueness, SampleUniqueness
 from meddata_pipeline.privacy.tabular.models.t_closeness import TCloseness
 
-__all__ = ["Background", "Classes", "Distribution", "Model", "SampleModel", "create_models"]
+__all__ = ["Background", "Classes", "Criterion", "Distribution", "Model", "SampleModel", "create_models"]
 
 
 def create_models(
     wanted: Sequence[asked.PrivacyModel], *, rows: int, unit: bool, backgrounds: Mapping[str, Background]
-) -> list[Model]:
+) -> list[Criterion]:
     """Make the models of a policy, those that shrink first.
 
     Args:
@@ -43,7 +50,7 @@ def create_models(
     Raises:
         BadInput: the table holds more persons than the population that it is said to be a sample of.
     """
-    models: list[Model] = []
+    models: list[Criterion] = []
     for model in wanted:
         match model:
             case asked.KAnonymity():

@@ -13,6 +13,7 @@ Two facts decide how much a model lets the search skip; each model states its ow
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -77,8 +78,8 @@ class Classes:
     values: Mapping[str, Distribution] = field(default_factory=dict)
 
 
-class Model:
-    """A model that judges each class by itself."""
+class Criterion:
+    """What a policy asks of the released classes: a Model or a SampleModel."""
 
     #: See the module's docstring.
     shrinks: bool = False
@@ -88,6 +89,11 @@ class Model:
     #: Persons that a class needs at least to meet it, for bounds that know sizes only.
     least: int = 0
 
+
+class Model(Criterion, ABC):
+    """A model that judges each class by itself."""
+
+    @abstractmethod
     def fail(self, classes: Classes, failed: Bools, budget: int) -> None:
         """Mark the classes that do not meet the model.
 
@@ -96,15 +102,15 @@ class Model:
             failed: (c,) set to True where a class fails; other entries stay as they are.
             budget: rows that may fail in all; a model may stop judging once more have.
         """
-        raise NotImplementedError
 
 
-class SampleModel(Model):
+class SampleModel(Criterion, ABC):
     """A model that judges the sizes of all kept classes together; classes are suppressed until it is met."""
 
     #: A model over all classes implies nothing for one; the search treats ``shrinks`` alike.
     merges: bool = False
 
+    @abstractmethod
     def met(self, sizes: Ints, total: int) -> bool:
         """Whether kept classes meet the model.
 
@@ -112,4 +118,3 @@ class SampleModel(Model):
             sizes: (kept classes,) rising sizes in persons.
             total: their sum.
         """
-        raise NotImplementedError

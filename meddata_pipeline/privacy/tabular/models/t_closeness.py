@@ -46,6 +46,15 @@ class TCloseness(Model):
 
 
 @compiled
+def _persons(counts: Any, begin: int, end: int) -> Any:
+    """Persons of a class: the sum of its counts."""
+    total = np.int64(0)
+    for e in range(begin, end):
+        total += counts[e]
+    return total
+
+
+@compiled
 def equal_fails(
     starts: Any, values: Any, counts: Any, whole: Any, t: float, rows: Any, failed: Any, budget: int
 ) -> None:
@@ -57,9 +66,7 @@ def equal_fails(
             return
         if failed[c]:
             continue
-        total = np.int64(0)
-        for e in range(starts[c], starts[c + 1]):
-            total += counts[e]
+        total = _persons(counts, starts[c], starts[c + 1])
         # Values that the class lacks add their p; start with all of them and correct those that it has.
         distance = everything * total
         for e in range(starts[c], starts[c + 1]):
@@ -83,9 +90,7 @@ def ordered_fails(
             return
         if failed[c]:
             continue
-        total = np.int64(0)
-        for e in range(starts[c], starts[c + 1]):
-            total += counts[e]
+        total = _persons(counts, starts[c], starts[c + 1])
         limit = t * (distinct - 1) * everything * total
         moved = np.int64(0)
         distance = np.int64(0)
@@ -135,9 +140,7 @@ def tree_fails(
             return
         if failed[c]:
             continue
-        total = np.int64(0)
-        for e in range(starts[c], starts[c + 1]):
-            total += counts[e]
+        total = _persons(counts, starts[c], starts[c + 1])
         for v in range(len(whole)):
             below[v] = -whole[v] * total
         for e in range(starts[c], starts[c + 1]):
