@@ -289,7 +289,10 @@ def _near_duplicate(table: _Table, row: int) -> None:
     """The same result of the same day again, under another specimen number."""
     number = table.person("number", row) * 4 + int(table.rows["specimen"][row]) + _NO_VISIT
     again = table.hospital.serial("specimen_no", np.array([number]))[0]
-    table.copies.append((row, {"specimen_no": again}, ("specimen_no", "near_duplicate")))
+    mark = ("specimen_no", "near_duplicate")
+    # Neither of the two can be known to be the wrong one.
+    table.copies.append((row, {"specimen_no": again}, mark))
+    table.cells.planted[row] = mark
 
 
 _STRIKES: dict[str, Callable[[_Table, int], None]] = {

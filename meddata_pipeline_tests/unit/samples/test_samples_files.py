@@ -378,7 +378,7 @@ def test_contradictions_stand_in_every_delivery_of_the_row(sample: SampleSummary
         header, rows = _records(sample.landing / line["file"])
         row = rows[line["row"]]
         days[line["defect"], "|".join(v for h, v in zip(header, row, strict=True) if h != "作废标志")].add(day)
-    assert len(days) > 10
+    assert len(days) >= 8
     assert sum(set(sample.days) == found for found in days.values()) > 0.6 * len(days)
     assert all(sample.days[-1] in found for found in days.values())
 
