@@ -17,7 +17,7 @@ from meddata_pipeline.quality import gx, sql
 from meddata_pipeline.quality.api import validate, validate_file
 from meddata_pipeline.quality.checks import CheckSpec, Threshold
 from meddata_pipeline.quality.contract import Contract, parse_contract
-from meddata_pipeline.quality.frame import reduce
+from meddata_pipeline.quality.table import Data, Table
 
 ENGINES = ["gx", "duckdb"]
 
