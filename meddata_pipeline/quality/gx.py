@@ -174,6 +174,9 @@ def _validate(specs: Sequence[CheckSpec], data: Data) -> list[Count | None]:
     import great_expectations.expectations as expectations
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    # A suite asks for the context that it belongs to.
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     frame = data.tables[specs[0].table].frame
     helpers: dict[str, pd.Series[Any]] = {}
     applicable: list[int | None] = []
@@ -196,8 +199,6 @@ def _validate(specs: Sequence[CheckSpec], data: Data) -> list[Count | None]:
         if key not in positions:
             suite.add_expectation(getattr(expectations, kind)(**arguments, meta={"key": key}))
         positions.setdefault(key, []).append(number)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (
         context.data_sources.add_pandas("memory")
         .add_dataframe_asset("table")
