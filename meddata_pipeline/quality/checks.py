@@ -367,8 +367,8 @@ class CheckResult:
         status: ``errored`` when it could not be counted; never mixed up with ``failed``.
         failed_rows: rows (keys, values) that fail; 0 for checks of the table as a whole and for errored ones.
         value: the number that was compared with the threshold; None when errored.
-        code: why it is errored (``column-missing``, ``wrong-type``, ``table-missing``, ``no-as-of``, ``engine``), or that
-            it had nothing to look at (``not-applicable``, ``no-earlier-version``), else empty.
+        code: why it is errored (``column-missing``, ``wrong-type``, ``table-missing``, ``no-as-of``, ``engine``), or
+            that it had nothing to look at (``not-applicable``, ``no-earlier-version``), else empty.
         applicable_rows: rows (keys, values) that the check applies to.
     """
 
@@ -414,6 +414,8 @@ def judge(spec: CheckSpec, count: Count, rows: int) -> CheckResult:
     Returns:
         The result. A check of rows that applies to none passes with the code ``not-applicable``.
     """
+    if spec.kind == "drift" and not count.applicable:
+        return CheckResult(spec, "passed", 0, None, "no-earlier-version", 0)
     if spec.counted == "table":
         value = float(count.failed)
         status: Status = "passed" if spec.threshold.allows(value) else "failed"

@@ -1,8 +1,10 @@
-"""The checks of a table as a Great Expectations suite, run in memory; only counts leave this module.
+"""The checks of a table as a Great Expectations suite; the face that others read.
 
-What belongs here: everything that imports Great Expectations. Its results hold raw values in many places (unexpected
-lists, observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log is
-silenced while it runs, and no exception of it passes. What does not: thresholds; see checks.py.
+What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values (samples,
+observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log is
+silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by frames.py
+as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of keys,
+values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
 """
 
 from __future__ import annotations
@@ -18,67 +20,66 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddata_pipeline.quality.checks import CheckSpec, Condition
-from meddata_pipeline.quality.frame import Reduced
+from meddata_pipeline.quality.checks import CheckSpec, Count
+from meddata_pipeline.quality.frames import Rows, year_of
+from meddata_pipeline.quality.table import Data
 
 # What may be read from a result; everything else may be, or may quote, a value.
 _RESULT_FORMAT = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
 _DERIVED = "check holds: "
+#: Kinds that core expectations state themselves, on the column or on a copy of it that is blank where the check does
+#: not apply.
+_NATIVE = {"null", "missing", "duplicate", "valid-values", "pattern", "range"}
 
 
-def _holds(frame: pd.DataFrame, condition: Condition) -> pd.Series[bool]:
-    column = frame[condition.column]
-    result: pd.Series[bool] = column.notna()
-    if condition.values is not None:
-        result &= column.isin(condition.values)
-    if condition.minimum is not None:
-        result &= column >= condition.minimum
-    if condition.maximum is not None:
-        result &= column <= condition.maximum
-    return result
+def expresses(spec: CheckSpec) -> bool:
+    """Whether Great Expectations can count a check."""
+    return spec.counted == "rows" or (spec.kind == "row-count" and not spec.where)
 
 
-def _derived(frame: pd.DataFrame, spec: CheckSpec, reference_year: dict[str, int]) -> pd.Series[float]:
-    """A helper column that is 0 on failed rows, 1 on others, for rules that no core expectation states."""
-    if spec.kind == "recent":
-        column = frame[spec.columns[0]]
-        codes, distinct = pd.factorize(column, use_na_sentinel=True)
-        last = reference_year.get(spec.columns[0], 0)
-        years = [year_of(text) for text in distinct]
-        good = [year is not None and last - spec.years <= year <= last for year in years]
-        return pd.Series(np.array([*good, True], dtype=float)[codes], index=frame.index)
-    if spec.when is None or spec.then is None:
-        raise ValueError(f"the check {spec.id} has no conditions")
-    return (~_holds(frame, spec.when) | _holds(frame, spec.then)).astype(float)
+def _is_native(spec: CheckSpec) -> bool:
+    if spec.where and spec.kind in {"null", "missing"}:
+        return False
+    dated = isinstance(spec.minimum, str) or isinstance(spec.maximum, str)
+    return spec.kind in _NATIVE and not dated and not (spec.kind in {"null", "missing"} and len(spec.columns) > 1)
 
 
-def year_of(text: str) -> int | None:
-    """The year that a released date starts with, or None."""
-    head = text[:4]
-    return int(head) if len(head) == 4 and head.isascii() and head.isdigit() else None
-
-
-def _expectation(spec: CheckSpec) -> tuple[str, dict[str, Any]]:
+def _expectation(spec: CheckSpec, column: str) -> tuple[str, dict[str, Any]]:
     """Class and arguments of the expectation that counts a check's failed rows."""
-    column = {"column": spec.columns[0]} if spec.columns else {}
+    one = {"column": column}
     if spec.kind == "row-count":
         return "ExpectTableRowCountToBeBetween", {"min_value": 0}
+    if not _is_native(spec):
+        return "ExpectColumnValuesToBeInSet", {**one, "value_set": [1.0]}
     if spec.kind == "null":
-        return "ExpectColumnValuesToNotBeNull", column
+        return "ExpectColumnValuesToNotBeNull", one
     if spec.kind == "duplicate":
         if len(spec.columns) == 1:
-            return "ExpectColumnValuesToBeUnique", column
-        names = {"column_list": list(spec.columns), "ignore_row_if": "any_value_is_missing"}
-        return "ExpectCompoundColumnsToBeUnique", names
+            return "ExpectColumnValuesToBeUnique", one
+        columns = [_copy(spec, name) if spec.where else name for name in spec.columns]
+        return "ExpectCompoundColumnsToBeUnique", {"column_list": columns, "ignore_row_if": "any_value_is_missing"}
     if spec.kind == "valid-values":
-        return "ExpectColumnValuesToBeInSet", {**column, "value_set": list(spec.values)}
+        return "ExpectColumnValuesToBeInSet", {**one, "value_set": list(spec.values)}
     if spec.kind == "missing":
-        return "ExpectColumnValuesToNotBeInSet", {**column, "value_set": list(spec.values)}
+        return "ExpectColumnValuesToNotBeInSet", {**one, "value_set": list(spec.values)}
     if spec.kind == "pattern":
-        return "ExpectColumnValuesToMatchRegex", {**column, "regex": rf"\A(?a:{spec.pattern})\Z"}
-    if spec.kind == "range":
-        return "ExpectColumnValuesToBeBetween", {**column, "min_value": spec.minimum, "max_value": spec.maximum}
-    return "ExpectColumnValuesToBeInSet", {"column": _DERIVED + spec.id, "value_set": [1.0]}
+        return "ExpectColumnValuesToMatchRegex", {**one, "regex": rf"\A(?a:{spec.pattern})\Z"}
+    return "ExpectColumnValuesToBeBetween", {**one, "min_value": spec.minimum, "max_value": spec.maximum}
+
+
+def _copy(spec: CheckSpec, column: str) -> str:
+    return f"{column} where {spec.id} applies"
+
+
+def _helpers(spec: CheckSpec, applies: Any, fails: Any, rows: Rows) -> dict[str, pd.Series[Any]]:
+    """Columns that are added to the frame for a check."""
+    if spec.kind == "row-count":
+        return {}
+    if not _is_native(spec):
+        return {_DERIVED + spec.id: pd.Series(np.where(applies, np.where(fails, 0.0, 1.0), np.nan))}
+    if not spec.where and all(name in rows.frame.columns for name in spec.columns):
+        return {}
+    return {_copy(spec, name): rows.column(name).where(applies) for name in spec.columns}
 
 
 def _meta(result: Any) -> dict[str, Any]:
@@ -132,16 +133,15 @@ def _without_spark() -> Iterator[None]:
         sys.modules.update(before)
 
 
-def count(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, int]) -> list[int | None]:
-    """Count the failed rows of each check with a Great Expectations suite.
+def count(specs: Sequence[CheckSpec], data: Data) -> list[Count | None]:
+    """Count checks of one table with a Great Expectations suite.
 
     Args:
-        table: the reduced table.
-        specs: checks that make sense on it.
-        reference_year: per column of a ``recent`` check, the year it is measured from.
+        specs: checks that make sense on the tables (see table.problem) and that it ``expresses``.
+        data: the tables.
 
     Returns:
-        Failed rows per check (the row count for ``row-count``); None where the engine could not count it.
+        A count per check; None where the engine could not count it.
     """
     if not specs:
         return []
@@ -149,42 +149,65 @@ def count(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, 
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     try:
         with _silence():
-            return _validate(table, specs, reference_year)
+            return _validate(specs, data)
     except Exception:  # noqa: BLE001 - its texts quote values: all checks are errored, and nothing of it is passed on
         return [None] * len(specs)
 
 
-def _validate(table: Reduced, specs: Sequence[CheckSpec], reference_year: dict[str, int]) -> list[int | None]:
-    with _without_spark():
-        import great_expectations as gx
-        import great_expectations.expectations as expectations
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+def _reference_year(spec: CheckSpec, data: Data, rows: Rows) -> int:
+    if spec.kind != "recent":
+        return 0
+    if data.as_of is not None:
+        return data.as_of.year
+    found = (year_of(text) for text in rows.column(spec.columns[0]).dropna().unique())
+    return max((year for year in found if year is not None), default=0)
 
-    helpers = {
-        _DERIVED + spec.id: _derived(table.frame, spec, reference_year)
-        for spec in specs
-        if spec.kind in {"implies", "recent"}
-    }
-    frame = table.frame.assign(**helpers)
+
+def _import() -> Any:
+    with _without_spark():
+        import great_expectations
+    return great_expectations
+
+
+def _validate(specs: Sequence[CheckSpec], data: Data) -> list[Count | None]:
+    gx = _import()
+    import great_expectations.expectations as expectations
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    # A suite asks for the context that it belongs to.
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("memory")
-        .add_dataframe_asset("table")
-        .add_batch_definition_whole_dataframe("whole")
-        .get_batch({"dataframe": frame})
-    )
+    frame = data.tables[specs[0].table].frame
+    helpers: dict[str, pd.Series[Any]] = {}
+    applicable: list[int | None] = []
     # Great Expectations drops an expectation that equals another, so that equal ones share a result by position here.
     positions: dict[str, list[int]] = {}
     suite = gx.ExpectationSuite(name="contract")
     for number, spec in enumerate(specs):
-        kind, arguments = _expectation(spec)
+        try:
+            rows = Rows(data, spec)
+            applies, fails = rows.rule(_reference_year(spec, data, rows))
+            added = _helpers(spec, applies, fails, rows)
+        except Exception:  # noqa: BLE001 - as above, for one check
+            applicable.append(None)
+            continue
+        helpers |= added
+        applicable.append(int(applies.sum()))
+        column = next(iter(added), spec.columns[0] if spec.columns else "")
+        kind, arguments = _expectation(spec, column)
         key = f"{kind}:{arguments!r}"
         if key not in positions:
             suite.add_expectation(getattr(expectations, kind)(**arguments, meta={"key": key}))
         positions.setdefault(key, []).append(number)
-    answer: list[int | None] = [None] * len(specs)
+    batch = (
+        context.data_sources.add_pandas("memory")
+        .add_dataframe_asset("table")
+        .add_batch_definition_whole_dataframe("whole")
+        .get_batch({"dataframe": pd.concat([frame, pd.DataFrame(helpers)], axis=1) if helpers else frame})
+    )
+    answer: list[Count | None] = [None] * len(specs)
     for result in batch.validate(suite, result_format=_RESULT_FORMAT).results:
         for number in positions.get(_meta(result).get("key", ""), []):
-            answer[number] = _failed(specs[number], result)
+            failed, base = _failed(specs[number], result), applicable[number]
+            answer[number] = None if failed is None or base is None else Count(failed, base)
     return answer

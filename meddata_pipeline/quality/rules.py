@@ -142,6 +142,8 @@ def parse_condition(raw: Mapping[str, Any]) -> Condition:
     missing = raw.get("missing")
     if missing is not None and not isinstance(missing, bool):
         raise ValueError("missing is true or false")
+    if missing and len(raw) > 2:
+        raise ValueError("a missing value meets no other part of a condition")
     return Condition(
         column=str(raw["column"]),
         values=None if values is None else plain_values(values),
