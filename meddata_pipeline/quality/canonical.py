@@ -303,7 +303,9 @@ def _single(raw: Mapping[str, Any]) -> Iterator[Raw]:
 
 def _one_sex(raw: Mapping[str, Any]) -> Iterator[Raw]:
     """Codes that one sex can't have, where the sex is known."""
-    common = {"severity": "warning", "threshold": raw["threshold"], "onFailure": "quarantine", "dimension": "consistency"}
+    common = {"severity": "warning", "dimension": "consistency", "onFailure": "quarantine"}
+    # Few rows have such a code at all: the share is of all rows.
+    common |= {"threshold": raw["threshold"], "denominator": "all"}
     known = {"column": "patient.sex", "in": ["M", "F"]}
     for sex in ("F", "M"):
         title = raw[sex]["title"]
