@@ -6,6 +6,7 @@ does not: the thresholds, ranges, codes and texts (YAML), and reading the tables
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from meddata_pipeline.core.config import Config
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.core.tables import ColumnType, TableSpec, kinds
 from meddata_pipeline.core.text import Text
+from meddata_pipeline.quality.checks import WEIGHTS
 from meddata_pipeline.quality.contract import Contract, parse_contract
 
 FILE = "quality/deid.yaml"
@@ -226,7 +228,7 @@ def _rule(rule: Raw) -> Raw:
     return out
 
 
-# -- which column gets which rule ----------------------------------------------------------------------------------------
+# -- which column gets which rule --------------------------------------------------------------------------------------
 
 
 def _places(family: Mapping[str, Any], derived: set[str], tables: list[str]) -> Iterator[tuple[str, str | None, Raw]]:
@@ -288,7 +290,9 @@ def _told(rule: Raw, words: Mapping[str, Any]) -> Raw:
     spec = kinds()[words["table"]]
     titles = {c.name: c.title for c in spec.columns}
     column, referred = words["column"], words["referred"] or {"zh": "", "en": ""}
-    title = titles[column] if column in titles else Text(zh=_TITLES[column][0], en=_TITLES[column][1]) if column else None
+    title = (
+        titles[column] if column in titles else Text(zh=_TITLES[column][0], en=_TITLES[column][1]) if column else None
+    )
     limit = rule.get("threshold", 0)
     for lang in ("zh", "en"):
         name = getattr(title, lang, "")
@@ -329,7 +333,7 @@ def _one_sex(raw: Mapping[str, Any]) -> Iterator[Raw]:
                 },
                 "dqd": "plausibleGender" if exact else "plausibleGenderUseDescendants",
                 "zh": f"{spec.title.zh}：仅{title['zh']}可有的{'单个' if exact else ''}编码不见于另一性别",
-                "en": f"{table}: {'single ' if exact else ''}codes that only {title['en']} have are not of the other sex",
+                "en": f"{table}: {'single ' if exact else ''}codes of {title['en']} only are not of the other sex",
             }
 
 
@@ -354,8 +358,8 @@ def _ranges(raw: Mapping[str, Any], units: Mapping[str, Any]) -> Iterator[Raw]:
                 "rule": {"check": "range", key: limits[end], "where": where},
                 "dqd": dqd,
                 "onFailure": "quarantine",
-                "zh": f"检验：{name}（{code}）{zh} {limits[end]:g} {unit}",
-                "en": f"lab: {name} ({code}) is {en} {limits[end]:g} {unit}",
+                "zh": f"检验：{name}（{code}）{zh} {limits[end]:g} {unit} {limits['source']}",
+                "en": f"lab: {name} ({code}) is {en} {limits[end]:g} {unit} {limits['source']}",
             }
         yield {
             **common,
@@ -371,19 +375,43 @@ def _ranges(raw: Mapping[str, Any], units: Mapping[str, Any]) -> Iterator[Raw]:
         }
 
 
-def listing(contract: Contract) -> str:
-    """All checks of a contract as a Markdown table, in the contract's order.
+_PAGE = """# 规范表的质量规则 Quality checks of the canonical tables
+
+{total} checks of {tables} tables at the station `deid` ({severities}), with all 27 types of OHDSI's Data Quality
+Dashboard. Made from `meddata_pipeline/config/quality/deid.yaml`, `config/vocabulary/units.yaml` and the canonical
+tables by `python -m meddata_pipeline.quality.canonical`; [quality-rules.md](quality-rules.md) describes the language.
+An operator's own `quality/deid.yaml` in the home's config folder replaces the shipped one.
+
+*allowed* is what may fail: rows, or per cent of the rows that a rule applies to. Rules marked † set failing rows aside.
+Sources of ranges: [MX] valid or outlier limits of MIMIC-Extract's `variable_ranges.csv`, [K] general knowledge, not
+confirmed by a source.
+"""
+
+
+def page(contract: Contract) -> str:
+    """All checks of a contract as a Markdown page, table by table, in the contract's order.
 
     Args:
-        contract: any.
-
-    Returns:
-        One line per check: id, severity, dimension, type of the Data Quality Dashboard, threshold, meaning.
+        contract: of the canonical tables.
     """
-    lines = ["| id | severity | dimension | DQD | allowed | 含义 | meaning |", "|---|---|---|---|---|---|---|"]
-    for check in contract.checks:
-        cells = (check.id, check.severity, check.dimension, check.dqd, str(check.threshold), check.title.zh, check.title.en)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    checks = contract.checks
+    counts = {level: sum(check.severity == level for check in checks) for level in WEIGHTS}
+    severities = ", ".join(f"{count} {level}" for level, count in counts.items())
+    parts = [_PAGE.format(total=len(checks), tables=len(contract.tables), severities=severities)]
+    for table in contract.tables:
+        lines = [
+            f"\n## {table.title.zh} {table.title.en} (`{table.name}`)\n",
+            "| id | severity | dimension | DQD | allowed | 含义 | meaning |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for check in table.checks:
+            mark = " †" if check.on_failure == "quarantine" else ""
+            cells = (check.id + mark, check.severity, check.dimension, check.dqd, str(check.threshold))
+            texts = (check.title.zh, check.title.en)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, *texts)) + " |")
+        parts.append("\n".join(lines) + "\n")
+    return "".join(parts)
 
 
+if __name__ == "__main__":
+    sys.stdout.write(page(load_rules(Config()).contract))

@@ -147,7 +147,13 @@ def _as_deid(con: duckdb.DuckDBPyConnection, day: _Day, register: Register) -> N
         day.tables[kind] = rows.select(list(wanted))
 
 
-_ARROW = {"text": pa.string(), "date": pa.date32(), "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}
+_ARROW = {
+    "text": pa.string(),
+    "date": pa.date32(),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+}
 
 
 def _findings(day: _Day, judgement: Judgement) -> tuple[dict[Place, set[str]], set[Place]]:

@@ -206,7 +206,18 @@ class Hospital:
                 fields[name] = words(["" if v != v else form % v for v in rows[name].tolist()])
             smoking = np.where(np.isnan(rows["smoking"]), "", np.where(rows["smoking"] == 1, "1", "0"))
             fields["smoking"] = self.coded("smoking", smoking)
-        for name in ("code", "text", "name", "days", "visit_type", "department", "modality", "body_part", "method", "cause"):
+        for name in (
+            "code",
+            "text",
+            "name",
+            "days",
+            "visit_type",
+            "department",
+            "modality",
+            "body_part",
+            "method",
+            "cause",
+        ):
             if name in rows.columns:
                 fields[name] = rows[name]
         for name in ("gene", "variant", "genotype"):

@@ -372,7 +372,7 @@ def test_contradictions_stand_in_every_delivery_of_the_row(sample: SampleSummary
     of_export = {"duplicate", "orphan_patient", "orphan_visit"}
     days: dict[tuple[str, str], set[str]] = defaultdict(set)
     for line in _lines(sample.truth / "defects.jsonl"):
-        hospital, day, file = line["file"].split("/")
+        hospital, day, _ = line["file"].split("/")
         if hospital != "hospital-a" or not line["expected"].startswith("check:") or line["defect"] in of_export:
             continue
         header, rows = _records(sample.landing / line["file"])
