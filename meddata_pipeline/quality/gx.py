@@ -1,10 +1,10 @@
 """The checks of a table as a Great Expectations suite; the face that others read.
 
-What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values (samples,
-observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log is
+What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values
+(samples, observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log is
 silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by frames.py
-as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of keys,
-values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
+as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of
+keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
 """
 
 from __future__ import annotations
@@ -236,7 +236,8 @@ _OUTSIDE = re.compile(
 )
 _STYLE = (
     "<style>body{font-family:sans-serif;margin:1rem}table{border-collapse:collapse;width:100%}"
-    "td,th{border:1px solid #ccc;padding:.25rem .5rem;vertical-align:top;text-align:left}.modal,nav{display:none}</style>"
+    "td,th{border:1px solid #ccc;padding:.25rem .5rem;vertical-align:top;text-align:left}"
+    ".modal,nav{display:none}</style>"
 )
 
 
@@ -318,7 +319,11 @@ def stored_results(result: QualityResult, table: str) -> tuple[dict[str, Any], d
             "success_percent": round(100.0 * good / len(checks), 6) if checks else None,
         },
         "suite_parameters": {},
-        "meta": {"engine": result.engine, "note": NOTE.en.format(engine=result.engine), "note_zh": NOTE.zh.format(engine=result.engine)},
+        "meta": {
+            "engine": result.engine,
+            "note": NOTE.en.format(engine=result.engine),
+            "note_zh": NOTE.zh.format(engine=result.engine),
+        },
     }
     return suite, validation
 
@@ -363,7 +368,9 @@ def _page(validation: dict[str, Any]) -> str:
     except Exception:  # noqa: BLE001 - as in count: nothing of its texts is passed on
         raise BadInput("Great Expectations could not render the Data Docs") from None
     html = _OUTSIDE.sub("", html)
-    return html.replace("</head>", f"{_STYLE}</head>", 1).replace("<body>", f"<body><p>{validation['meta']['note_zh']} {validation['meta']['note']}</p>", 1)
+    return html.replace("</head>", f"{_STYLE}</head>", 1).replace(
+        "<body>", f"<body><p>{validation['meta']['note_zh']} {validation['meta']['note']}</p>", 1
+    )
 
 
 def _render(validation: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The checks of a table as DuckDB statements: one scan of the table counts them all.
 
-What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the combinations
-of what its columns are to the checks (a text as it is, a number or date as its place among the limits of all rules, a
+What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the
+combinations of what its columns are to the checks (a text as it is, a number or date as its place among the limits of all rules, a
 comparison between columns as true, false or missing) and how many rows have each; the checks are then counted on these
 few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
 What does not: thresholds.
@@ -645,8 +645,9 @@ def _grouping(grouped: Grouped, names: frozenset[str], table: str) -> str:
     inner = ", ".join(f"{expression} AS {name}" for expression, name in values.items()) or "1 AS x"
     placed = ", ".join(f"{k.sql(values[k.expression], grouped.parameters)} AS {k.name}" for k in keys) or "1 AS y"
     listed = ", ".join(key.name for key in keys)
+    # Names are quoted and values bound.
     return (
-        f"CREATE TEMP TABLE {table} AS SELECT {listed + ', ' if listed else ''}count(*) AS n "
+        f"CREATE TEMP TABLE {table} AS SELECT {listed + ', ' if listed else ''}count(*) AS n "  # noqa: S608
         f"FROM (SELECT {placed} FROM (SELECT {inner} FROM {grouped.source()})){' GROUP BY ' + listed if listed else ''}"
     )
 
@@ -807,7 +808,11 @@ def measure(
         column = Column(rows.table, name)
         value = f"CAST({rows.number(column)} AS DOUBLE)"
         finite = f"CASE WHEN isfinite({value}) THEN {value} END"
-        sums += [f"count(*) FILTER (WHERE NOT {rows.present(column).text()})", f"avg({finite})", f"stddev_samp({finite})"]
+        sums += [
+            f"count(*) FILTER (WHERE NOT {rows.present(column).text()})",
+            f"avg({finite})",
+            f"stddev_samp({finite})",
+        ]
         for category in categories.get(name, ()):
             wanted = plain_values([float(category)]) if column.kind == "number" else (category,)
             sums.append(f"count(*) FILTER (WHERE {rows.one_of(column, wanted).text()})")
@@ -887,7 +892,7 @@ def count(
     try:
         with Session(data, _tables_of(specs, data)) as session:
             for table in dict.fromkeys(spec.table for spec in specs):
-                own = [n for n, spec in enumerate(specs) if spec.table == table ]
+                own = [n for n, spec in enumerate(specs) if spec.table == table]
                 rowwise = [n for n in own if specs[n].kind not in _ALONE and specs[n].kind not in _STRUCTURE]
                 answer |= _together_or_alone(session, specs, rowwise)
                 for n in (n for n in own if n not in answer):

@@ -14,7 +14,21 @@ from meddata_pipeline.quality.api import failing_rows, validate_tables
 from meddata_pipeline.quality.contract import Contract, parse_contract
 from meddata_pipeline_tests.property.quality_reference import Reference
 
-TEXTS = ["a", "b", "", "A", "2024-Q1", "1999", "２０２４", "é\n", "a'b\"c", "4.1E+17", "2024-02-30", "2024-05-01T08:00", None]
+TEXTS = [
+    "a",
+    "b",
+    "",
+    "A",
+    "2024-Q1",
+    "1999",
+    "２０２４",
+    "é\n",
+    "a'b\"c",
+    "4.1E+17",
+    "2024-02-30",
+    "2024-05-01T08:00",
+    None,
+]
 NUMBERS = [0.0, 1.0, -0.0, -1.5, 2.0, 1e300, float("inf"), float("nan"), None]
 INTEGERS = [0, 1, 2, -7, 2**53, 2**53 + 1, 2**62 + 1, None]
 DAYS = [dt.date(2023, 12, 31), dt.date(2024, 1, 1), dt.date(2024, 2, 29), dt.date(1899, 1, 1), None]
@@ -38,7 +52,12 @@ RULES = [
     _rule("rows", metric="rowCount"),
     _rule("rows-where", metric="rowCount", where=N1),
     _rule("twice", metric="duplicateValues", arguments={"properties": ["t", "n"]}),
-    _rule("twice-where", metric="duplicateValues", arguments={"properties": ["k", "i"]}, where={"column": "b", "equals": 1}),
+    _rule(
+        "twice-where",
+        metric="duplicateValues",
+        arguments={"properties": ["k", "i"]},
+        where={"column": "b", "equals": 1},
+    ),
     _rule("n-null-where", "n", metric="nullValues", where={"column": "t", "not_in": ["a", "b"]}),
     _rule("t-values", "t", metric="invalidValues", arguments={"validValues": ["a", "", "a'b\"c"]}),
     _rule("t-values-where", "t", metric="invalidValues", arguments={"validValues": ["a"]}, where=N1),
@@ -59,9 +78,21 @@ RULES = [
     _custom("d-recent", "d", check="recent", years=1),
     _custom("if-one", check="implies", when=N1, then={"column": "t", "in": ["a"]}),
     _custom("if-a", check="implies", when={"column": "t", "equals": "a"}, then={"column": "n", "maximum": 1}),
-    _custom("if-prefix", check="implies", when={"column": "t", "prefix": ["20", "é"]}, then={"column": "p.sex", "equals": "F"}),
-    _custom("if-missing", check="implies", when={"column": "n", "missing": True}, then={"column": "t", "missing": False}),
-    _custom("if-day", check="implies", when={"column": "dt", "minimum": "2024-01-01"}, then={"column": "t", "pattern": "[a-b]"}),
+    _custom(
+        "if-prefix",
+        check="implies",
+        when={"column": "t", "prefix": ["20", "é"]},
+        then={"column": "p.sex", "equals": "F"},
+    ),
+    _custom(
+        "if-missing", check="implies", when={"column": "n", "missing": True}, then={"column": "t", "missing": False}
+    ),
+    _custom(
+        "if-day",
+        check="implies",
+        when={"column": "dt", "minimum": "2024-01-01"},
+        then={"column": "t", "pattern": "[a-b]"},
+    ),
     _custom("n-range", "n", check="range", minimum=0, maximum=2, quarantine=True),
     _custom("n-low", "n", check="range", minimum=0),
     _custom("n-low-again", "n", check="range", minimum=0),
@@ -83,10 +114,27 @@ RULES = [
     _custom("roots", check="expression", expression="sqrt(n) * log(i) <= abs(n) ** 2"),
     _custom("record", check="has-record", columns="k", table="people", referred={"column": "sex", "in": ["F", "M"]}),
     _custom("overlap", check="overlap", key="k", start="d", end="dt"),
-    _custom("adjacent", check="overlap", key="k", start="dt", end="d", adjacent=True, where={"column": "t", "missing": False}),
+    _custom(
+        "adjacent",
+        check="overlap",
+        key="k",
+        start="dt",
+        end="d",
+        adjacent=True,
+        where={"column": "t", "missing": False},
+    ),
     _custom("unmapped", "t", check="unmapped", mapped="n", values=[0]),
 ]
-TYPES = {"t": "string", "n": "number", "i": "integer", "b": "boolean", "d": "date", "dt": "string", "k": "string", "e": "string"}
+TYPES = {
+    "t": "string",
+    "n": "number",
+    "i": "integer",
+    "b": "boolean",
+    "d": "date",
+    "dt": "string",
+    "k": "string",
+    "e": "string",
+}
 
 
 def _contract() -> Contract:
@@ -171,7 +219,10 @@ def test_both_engines_count_the_same(rows: Any, people: Any, as_of: dt.date | No
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_pandas_frame_counts_as_its_arrow_table_does(rows: Any, people: Any) -> None:
     tables = _tables(rows, people)
-    frames = {name: pd.DataFrame(listed, columns=tables[name].column_names) for name, listed in (("generated", rows), ("people", people))}
+    frames = {
+        name: pd.DataFrame(listed, columns=tables[name].column_names)
+        for name, listed in (("generated", rows), ("people", people))
+    }
     one, other = validate_tables(tables, CONTRACT), validate_tables(frames, CONTRACT)
     # pandas may turn whole numbers with gaps into floats; those that it can't hold are left out here.
     skipped = {"i-values", "i-twice", "i-range", "computed-share", "computed", "truth", "roots", "twice-where"}
