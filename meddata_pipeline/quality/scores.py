@@ -19,8 +19,8 @@ FORMULA = Text(
     ),
     en=(
         "Score = weights of the checks that passed / weights of all checks. Weights: error 3, warning 2, info 1. A "
-        "check that could not be counted is not passed; a check that applies to nothing is left out. A dimension without "
-        "checks has no score."
+        "check that could not be counted is not passed; a check that applies to nothing is left out. A dimension "
+        "without checks has no score."
     ),
 )
 

@@ -1,9 +1,9 @@
 """The checks of a table as DuckDB statements: one scan of the table counts them all.
 
 What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the
-combinations of what its columns are to the checks (a text as it is, a number or date as its place among the limits of all rules, a
-comparison between columns as true, false or missing) and how many rows have each; the checks are then counted on these
-few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
+combinations of what its columns are to the checks (a text as it is, a number or date as its place among the
+limits of all rules, a comparison between columns as true, false or missing) and how many rows have each; the checks are
+then counted on these few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
 What does not: thresholds.
 """
 

@@ -1,4 +1,4 @@
-"""The quality engine in bulk: ``python -m meddata_pipeline_tests.benchmarks.quality bulk`` measures it in its own process.
+"""The quality engine in bulk; ``python -m meddata_pipeline_tests.benchmarks.quality bulk`` measures it.
 
 What belongs here: a made table of a million rows, a contract of 250 rules for it, and the measurement. What does not:
 whether the counts are right (property/test_quality_engines.py).
