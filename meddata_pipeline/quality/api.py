@@ -17,7 +17,7 @@ import pandas as pd
 from meddata_pipeline.core.canonical import digest8, file_sha256
 from meddata_pipeline.core.errors import BadInput, Reason
 from meddata_pipeline.quality import gx, sql
-from meddata_pipeline.quality.checks import DIMENSIONS, CheckResult, CheckSpec, Count, errored, judge
+from meddata_pipeline.quality.checks import DIMENSIONS, CheckResult, Count, errored, judge
 from meddata_pipeline.quality.contract import Contract, load_contract
 from meddata_pipeline.quality.scores import kahn_scores, scores
 from meddata_pipeline.quality.table import Data, Table, TableInput, problem
@@ -117,8 +117,8 @@ def validate_tables(
         tables: by name; those that the contract describes, and others that its rules refer to.
         contract: from load_contract.
         engine: ``duckdb``, or ``gx`` (Great Expectations on pandas) for checks of rows; the counts are the same.
-        as_of: day of the newest delivery, for checks of timeliness; None: ``recent`` counts back from the newest year of
-            the column, ``freshness`` is errored.
+        as_of: day of the newest delivery, for checks of timeliness; None: ``recent`` counts back from the newest year
+            of the column, ``freshness`` is errored.
         history: profiles of earlier versions, oldest first, for ``drift``.
 
     Returns:
@@ -186,7 +186,8 @@ def failing_rows(
 ) -> dict[str, list[int]]:
     """Rows that rules with ``onFailure: quarantine`` set aside; for use inside the restricted zone only.
 
-    A check that passes by its threshold sets its failing rows aside too: the threshold judges the table, the rule the row.
+    A check that passes by its threshold sets its failing rows aside too: the threshold judges the table, the rule
+    the row.
 
     Args:
         table: as in validate.

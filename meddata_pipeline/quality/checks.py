@@ -1,8 +1,8 @@
 """The rule language: what a check counts, where, what the count may be, and what it says about the data.
 
-What belongs here: CheckSpec and its parts, thresholds, the place of a check in GB/T 36344, Kahn's frame and OHDSI's Data
-Quality Dashboard, and the arithmetic from counts to a verdict, which all engines share. What does not: reading a rule
-(rules.py), counting (sql.py, gx.py) or scores (scores.py).
+What belongs here: CheckSpec and its parts, thresholds, the place of a check in GB/T 36344, Kahn's frame and OHDSI's
+Data Quality Dashboard, and the arithmetic from counts to a verdict, which all engines share. What does not: reading
+a rule (rules.py), counting (sql.py, gx.py) or scores (scores.py).
 """
 
 from __future__ import annotations

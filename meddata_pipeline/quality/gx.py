@@ -1,28 +1,37 @@
 """The checks of a table as a Great Expectations suite; the face that others read.
 
-What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values (samples,
-observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log is
-silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by frames.py
-as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of keys,
-values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
+What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values
+(samples, observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log
+is silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by frames.py
+as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of
+keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from meddata_pipeline.quality.checks import CheckSpec, Count
+from meddata_pipeline.core.errors import BadInput
+from meddata_pipeline.core.text import Text
+from meddata_pipeline.quality.checks import CheckResult, CheckSpec, Count
 from meddata_pipeline.quality.frames import Rows, year_of
 from meddata_pipeline.quality.table import Data
+from meddata_pipeline.storage.files import write_atomic
+
+if TYPE_CHECKING:
+    from meddata_pipeline.quality.api import QualityResult
 
 # What may be read from a result; everything else may be, or may quote, a value.
 _RESULT_FORMAT = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
@@ -211,3 +220,188 @@ def _validate(specs: Sequence[CheckSpec], data: Data) -> list[Count | None]:
             failed, base = _failed(specs[number], result), applicable[number]
             answer[number] = None if failed is None or base is None else Count(failed, base)
     return answer
+
+
+# -- what may be stored ------------------------------------------------------------------------------------------------
+
+#: What the pages say of themselves: they show counts, whoever counted.
+NOTE = Text(
+    zh="本页只含计数与合同文字，不含数据取值；计数由 {engine} 完成。",
+    en="This page holds counts and texts of the contract only, no value of the data; the counts are {engine}'s.",
+)
+_OUTSIDE = re.compile(
+    r"<script\b.*?</script>|<link\b[^>]*>|<iframe\b.*?</iframe>|<img\b[^>]*>|<svg\b.*?</svg>|@import[^;]*;|"
+    r"url\([^)]*\)|\s(?:on\w+)=\"[^\"]*\"|<a\b[^>]*href=\"(?!#)[^>]*>",
+    re.DOTALL | re.IGNORECASE,
+)
+_STYLE = (
+    "<style>body{font-family:sans-serif;margin:1rem}table{border-collapse:collapse;width:100%}"
+    "td,th{border:1px solid #ccc;padding:.25rem .5rem;vertical-align:top;text-align:left}"
+    ".modal,nav{display:none}</style>"
+)
+
+
+def _configuration(spec: CheckSpec) -> dict[str, Any]:
+    """An expectation as it may be stored: everything in it is from the contract."""
+    column = spec.columns[0] if spec.columns else ""
+    if expresses(spec):
+        kind, arguments = _expectation(spec, column)
+        if not _is_native(spec) and spec.kind != "row-count":
+            arguments = {"column": _DERIVED + spec.id, "value_set": [1.0]}
+    else:
+        kind, arguments = "ExpectColumnValuesToBeInSet", {"column": _DERIVED + spec.id, "value_set": [1.0]}
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+    if spec.kind == "row-count":
+        arguments = {"min_value": None, "max_value": None}
+    return {
+        "type": name,
+        "kwargs": arguments,
+        "description": spec.title.en or spec.id,
+        "meta": {
+            "check": spec.id,
+            "table": spec.table,
+            "columns": list(spec.columns),
+            "severity": spec.severity,
+            "dimension": spec.dimension,
+            "kahn": spec.kahn.as_dict(),
+            "dqd": spec.dqd,
+            "expected": str(spec.threshold),
+            "title": {"zh": spec.title.zh, "en": spec.title.en},
+        },
+    }
+
+
+def _stored(check: CheckResult) -> dict[str, Any]:
+    """One validation result, made of nothing but counts."""
+    base = check.applicable_rows
+    result: dict[str, Any] = {"element_count": base, "unexpected_count": check.failed_rows}
+    if base:
+        result["unexpected_percent"] = round(100.0 * check.failed_rows / base, 6)
+    if check.spec.counted == "table" and check.value is not None:
+        result = {"observed_value": check.value}
+    raised = check.status == "errored"
+    told = {"raised_exception": raised, "exception_message": f"errored: {check.code}" if raised else ""}
+    return {
+        "success": check.status == "passed",
+        "expectation_config": _configuration(check.spec),
+        "result": {} if raised else result,
+        "meta": {"status": check.status, "code": check.code},
+        "exception_info": {**told, "exception_traceback": ""},
+    }
+
+
+def stored_results(result: QualityResult, table: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Suite and validation result of one table in the form of Great Expectations, from counts and the contract alone.
+
+    Args:
+        result: from api.validate, by either engine.
+        table: name of the table.
+
+    Returns:
+        Suite and validation result as plain JSON.
+    """
+    checks = [check for check in result.checks if check.spec.table == table]
+    name = f"{result.contract}.{result.version}.{table}"
+    suite = {
+        "name": name,
+        "expectations": [_configuration(check.spec) for check in checks],
+        "meta": {"contract": result.contract, "version": result.version},
+    }
+    good = sum(check.status == "passed" for check in checks)
+    validation = {
+        "success": good == len(checks),
+        "suite_name": name,
+        "results": [_stored(check) for check in checks],
+        "statistics": {
+            "evaluated_expectations": len(checks),
+            "successful_expectations": good,
+            "unsuccessful_expectations": len(checks) - good,
+            "success_percent": round(100.0 * good / len(checks), 6) if checks else None,
+        },
+        "suite_parameters": {},
+        "meta": {
+            "engine": result.engine,
+            "note": NOTE.en.format(engine=result.engine),
+            "note_zh": NOTE.zh.format(engine=result.engine),
+        },
+    }
+    return suite, validation
+
+
+def write_docs(result: QualityResult, folder: Path) -> list[Path]:
+    """Write suite, validation result and Data Docs of every table; nothing in them is a value of the data.
+
+    The pages are rendered by Great Expectations from the stored results, then stripped of scripts and of everything
+    that would be fetched from outside.
+
+    Args:
+        result: from api.validate.
+        folder: to write to; made if need be.
+
+    Returns:
+        The files: per table ``<table>.suite.json``, ``<table>.validation.json``, ``<table>.html``.
+
+    Raises:
+        BadInput: Great Expectations could not render the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for table in dict.fromkeys(check.spec.table for check in result.checks):
+        suite, validation = stored_results(result, table)
+        stem = re.sub(r"[^\w-]", "_", table) or "table"
+        pages = {
+            f"{stem}.suite.json": json.dumps(suite, ensure_ascii=False, indent=1, sort_keys=True),
+            f"{stem}.validation.json": json.dumps(validation, ensure_ascii=False, indent=1, sort_keys=True),
+            f"{stem}.html": _page(validation),
+        }
+        for name, text in pages.items():
+            write_atomic(folder / name, (text + "\n").encode())
+            written.append(folder / name)
+    return written
+
+
+def _page(validation: dict[str, Any]) -> str:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    try:
+        with _silence():
+            html = _render(validation)
+    except Exception:  # noqa: BLE001 - as in count: nothing of its texts is passed on
+        raise BadInput("Great Expectations could not render the Data Docs") from None
+    html = _OUTSIDE.sub("", html)
+    return html.replace("</head>", f"{_STYLE}</head>", 1).replace(
+        "<body>", f"<body><p>{validation['meta']['note_zh']} {validation['meta']['note']}</p>", 1
+    )
+
+
+def _render(validation: dict[str, Any]) -> str:
+    gx = _import()
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+        ExpectationValidationResult,
+    )
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    results = [
+        ExpectationValidationResult(
+            success=entry["success"],
+            expectation_config=ExpectationConfiguration(**entry["expectation_config"]),
+            result=entry["result"],
+            meta=entry["meta"],
+            exception_info=entry["exception_info"],
+        )
+        for entry in validation["results"]
+    ]
+    # No wall clock in what is stored.
+    run = RunIdentifier(run_name=validation["suite_name"], run_time="1970-01-01T00:00:00+00:00")
+    whole = ExpectationSuiteValidationResult(
+        success=validation["success"],
+        results=results,
+        suite_name=validation["suite_name"],
+        suite_parameters={},
+        statistics=validation["statistics"],
+        meta={"run_id": run, "great_expectations_version": gx.__version__},
+    )
+    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer(run_info_at_end=False).render(whole)))

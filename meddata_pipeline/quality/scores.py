@@ -18,9 +18,9 @@ FORMULA = Text(
         "没有适用对象的检查不计入。没有检查的维度不给分。"
     ),
     en=(
-        "Score = weights of the checks that passed / weights of all checks. Weights: error 3, warning 2, info 1. A check "
-        "that could not be counted is not passed; a check that applies to nothing is left out. A dimension without "
-        "checks has no score."
+        "Score = weights of the checks that passed / weights of all checks. Weights: error 3, warning 2, info 1. A "
+        "check that could not be counted is not passed; a check that applies to nothing is left out. A dimension "
+        "without checks has no score."
     ),
 )
 

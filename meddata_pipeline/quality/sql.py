@@ -1,9 +1,9 @@
 """The checks of a table as DuckDB statements: one scan of the table counts them all.
 
-What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the combinations
-of what its columns are to the checks (a text as it is, a number or date as its place among the limits of all rules, a
-comparison between columns as true, false or missing) and how many rows have each; the checks are then counted on these
-few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
+What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the
+combinations of what its columns are to the checks (a text as it is, a number or date as its place among the
+limits of all rules, a comparison between columns as true, false or missing) and how many rows have each; the checks are
+then counted on these few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
 What does not: thresholds.
 """
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from meddata_pipeline.core.errors import BadInput
@@ -32,6 +34,7 @@ _MANY, _SAMPLE = 500, 20_000
 ENGINE_ERRORS = (duckdb.Error, pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError, RuntimeError)
 #: Columns are grouped together while no more than so many combinations are to be expected.
 _COMBINATIONS = 3_000
+Flags = npt.NDArray[np.bool_]
 _DAY = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'"
 
 
@@ -65,10 +68,10 @@ class _Parameters:
 
 
 def _as_text(kind: str, arrow: pa.DataType, value: str) -> str:
-    if kind == "empty":
-        return "CAST(NULL AS VARCHAR)"
-    if kind != "date":
+    if kind == "text":
         return value
+    if kind != "date":
+        return "CAST(NULL AS VARCHAR)"
     day = f"CAST(CAST({value} AS DATE) AS VARCHAR)"
     if pa.types.is_date(arrow):
         return day
@@ -79,6 +82,67 @@ def _as_text(kind: str, arrow: pa.DataType, value: str) -> str:
 
 def _as_date(kind: str, value: str) -> str:
     return {"date": f"CAST({value} AS DATE)", "text": _day(value)}.get(kind, "CAST(NULL AS DATE)")
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test that is true or false: a piece of SQL (missing is false), or several joined by and, or, not."""
+
+    how: Literal["sql", "and", "or", "not"]
+    sql: str = ""
+    parts: tuple[Test, ...] = ()
+
+    def text(self) -> str:
+        """The test as SQL."""
+        if self.how == "sql":
+            return f"coalesce({self.sql}, false)"
+        if self.how == "not":
+            return f"NOT {self.parts[0].text()}"
+        joined = f" {self.how.upper()} ".join(part.text() for part in self.parts)
+        return f"({joined})" if joined else ("true" if self.how == "and" else "false")
+
+    def leaves(self) -> Iterator[str]:
+        """The pieces of SQL in it."""
+        if self.how == "sql":
+            yield self.sql
+        for part in self.parts:
+            yield from part.leaves()
+
+    def mask(self, known: dict[Test, Flags], rows: int) -> Flags:
+        """The test on groups, from its leaves on them; what is asked twice is computed once."""
+        found = known.get(self)
+        if found is None:
+            masks = [part.mask(known, rows) for part in self.parts]
+            if self.how == "not":
+                found = ~masks[0]
+            elif masks:
+                found = (np.logical_and if self.how == "and" else np.logical_or).reduce(masks)
+            else:
+                found = np.full(rows, self.how == "and")
+            known[self] = found
+        return found
+
+    def __and__(self, other: Test) -> Test:
+        return both(self, other)
+
+    def __or__(self, other: Test) -> Test:
+        return Test("or", parts=(self, other))
+
+    def __invert__(self) -> Test:
+        return Test("not", parts=(self,))
+
+
+def both(*parts: Test) -> Test:
+    """All of these tests."""
+    return Test("and", parts=parts)
+
+
+def either(*parts: Test) -> Test:
+    """Any of these tests."""
+    return Test("or", parts=parts)
+
+
+ALWAYS, NEVER = both(), either()
 
 
 class Session:
@@ -175,16 +239,23 @@ class Rows:
             return f"timezone('UTC', {raw})"
         return raw
 
+    def _must_be(self, column: Column, kinds: set[str]) -> None:
+        if column.kind not in kinds and not column.table.is_empty(column.name):
+            raise ValueError("wrong-type")
+
     def text(self, column: Column) -> str:
         """A column as text; dates as yyyy-mm-dd."""
+        self._must_be(column, {"text", "date"})
         return _as_text(column.kind, column.table.type(column.name), self.value(column))
 
     def date(self, column: Column) -> str:
         """A column as date; missing where a text is none."""
+        self._must_be(column, {"text", "date"})
         return _as_date(column.kind, self.value(column))
 
     def number(self, column: Column) -> str:
         """A column as number."""
+        self._must_be(column, {"number"})
         return self.value(column) if column.kind == "number" else "CAST(NULL AS DOUBLE)"
 
     def plain(self, column: Column) -> str:
@@ -210,78 +281,75 @@ class Rows:
 
     # -- tests of one column -------------------------------------------------------------------------------------------
 
-    def flag(self, expression: str) -> str:
-        """A comparison: true, false or missing."""
-        return f"({expression})"
+    def flag(self, expression: str) -> tuple[Test, Test]:
+        """Whether a comparison can be made, and whether it is true."""
+        return Test("sql", f"({expression}) IS NOT NULL"), Test("sql", f"({expression})")
 
-    def on_text(self, column: Column, test: Callable[[str], str]) -> str:
+    def on_text(self, column: Column, test: Callable[[str], str]) -> Test:
         """A test of a text."""
-        return f"({test(self.text(column))})"
+        return Test("sql", f"({test(self.text(column))})")
 
-    def compare(self, expression: str, operator: str, limit: Any) -> str:
+    def compare(self, expression: str, operator: str, limit: Any) -> Test:
         """A comparison (``<``, ``>``, ``=``) of a number or date with a limit."""
-        return f"({expression} {operator} {self.parameters.bind(limit)})"
+        return Test("sql", f"({expression} {operator} {self.parameters.bind(limit)})")
 
-    def present(self, column: Column) -> str:
+    def present(self, column: Column) -> Test:
         """Whether there is a value."""
-        return "false" if column.kind == "empty" else f"({self.value(column)} IS NOT NULL)"
+        return NEVER if column.kind == "empty" else Test("sql", f"({self.value(column)} IS NOT NULL)")
 
-    def is_day(self, column: Column) -> str:
+    def is_day(self, column: Column) -> Test:
         """Whether the value is a date."""
-        return f"({self.date(column)} IS NOT NULL)"
+        return Test("sql", f"({self.date(column)} IS NOT NULL)")
 
-    def one_of(self, column: Column, values: Sequence[Value]) -> str:
+    def one_of(self, column: Column, values: Sequence[Value]) -> Test:
         """Whether the value is one of these; not true for a missing one."""
         numeric = all(not isinstance(value, str) for value in values)
         if not values or column.kind == "empty" or numeric != (column.kind == "number"):
-            return "false"
+            return NEVER
         if numeric:
-            return "(" + " OR ".join(self.compare(self.number(column), "=", value) for value in values) + ")"
+            return either(*(self.compare(self.number(column), "=", value) for value in values))
         return self.on_text(column, lambda text: f"{text} IN ({', '.join(map(self.parameters.bind, values))})")
 
-    def bound(self, column: Column, operator: str, limit: Value) -> str:
+    def bound(self, column: Column, operator: str, limit: Value) -> Test:
         """Whether a number or date is less (``<``) or greater (``>``) than a limit."""
         if not isinstance(limit, str):
             return self.compare(self.number(column), operator, limit)
         return self.compare(self.date(column), operator, dt.date.fromisoformat(limit))
 
-    def matches(self, column: Column, pattern: str) -> str:
+    def matches(self, column: Column, pattern: str) -> Test:
         """Whether the whole text matches."""
         return self.on_text(column, lambda text: f"regexp_full_match({text}, {self.parameters.bind(pattern)})")
 
-    def holds(self, spec: CheckSpec, condition: Condition) -> str:
-        """Whether a condition holds: true or false."""
-        return self.condition(self.column(spec, condition.column), condition)
-
-    def condition(self, column: Column, condition: Condition) -> str:
-        """Whether a condition holds on a column: true or false."""
+    def condition(self, column: Column, condition: Condition) -> Test:
+        """Whether a condition holds on a column."""
         present = self.present(column)
-        parts = [f"NOT {present}" if condition.missing else present]
+        if condition.missing:
+            return ~present
+        parts = [present]
         if condition.values is not None:
             parts.append(self.one_of(column, condition.values))
         if condition.exclude is not None:
-            parts.append(f"NOT {self.one_of(column, condition.exclude)}")
-        if condition.minimum is not None:
-            parts.append(f"NOT {self.bound(column, '<', condition.minimum)}")
-        if condition.maximum is not None:
-            parts.append(f"NOT {self.bound(column, '>', condition.maximum)}")
+            parts.append(~self.one_of(column, condition.exclude))
+        for operator, limit in (("<", condition.minimum), (">", condition.maximum)):
+            if limit is not None:
+                parts.append(~self.bound(column, operator, limit))
+                parts += [self.is_day(column)] if isinstance(limit, str) else []
         if condition.pattern:
             parts.append(self.matches(column, condition.pattern))
         if condition.prefixes:
-            starts = self.on_text(
-                column,
-                lambda text: " OR ".join(f"starts_with({text}, {self.parameters.bind(p)})" for p in condition.prefixes),
+            bind, prefixes = self.parameters.bind, condition.prefixes
+            parts.append(
+                self.on_text(column, lambda text: " OR ".join(f"starts_with({text}, {bind(p)})" for p in prefixes))
             )
-            parts.append(f"({starts})")
-        return f"coalesce({' AND '.join(parts)}, false)"
+        return both(*parts)
 
-    def all_hold(self, spec: CheckSpec, conditions: Sequence[Condition]) -> str:
+    def all_hold(self, spec: CheckSpec, conditions: Sequence[Condition]) -> Test:
         """Whether all conditions hold."""
-        return "(" + (" AND ".join(self.holds(spec, condition) for condition in conditions) or "true") + ")"
+        return both(*(self.condition(self.column(spec, c.column), c) for c in conditions))
 
     # -- checks of rows ------------------------------------------------------------------------------------------------
 
-    def rule(self, spec: CheckSpec, years: dict[str, int]) -> tuple[str, str]:
+    def rule(self, spec: CheckSpec, years: dict[str, int]) -> tuple[Test, Test]:
         """Two tests: whether the check applies to a row, and whether the row fails.
 
         Args:
@@ -289,68 +357,58 @@ class Rows:
             years: per column of a ``recent`` check, the year it is measured from.
         """
         applies, fails = self._rule(spec, years)
-        return f"({self.all_hold(spec, spec.where)} AND coalesce({applies}, false))", f"coalesce({fails}, false)"
+        applies = self.all_hold(spec, spec.where) & applies
+        return applies, applies & fails
 
-    def _rule(self, spec: CheckSpec, years: dict[str, int]) -> tuple[str, str]:
+    def _rule(self, spec: CheckSpec, years: dict[str, int]) -> tuple[Test, Test]:
         if spec.kind == "row-count":
-            return "true", "true"
+            return ALWAYS, ALWAYS
         if spec.kind == "implies":
-            return self.all_hold(spec, spec.when), f"NOT {self.all_hold(spec, spec.then)}"
+            return self.all_hold(spec, spec.when), ~self.all_hold(spec, spec.then)
         if spec.kind == "expression":
-            value = self.flag(f"({self.expression(spec, parse(spec.expression))}) <> 0")
-            return f"{value} IS NOT NULL", f"NOT {value}"
+            known, true = self.flag(f"({self.expression(spec, parse(spec.expression))}) <> 0")
+            return known, ~true
         columns = [self.column(spec, name) for name in spec.columns]
         first = columns[0]
         if spec.kind in {"null", "missing"}:
-            present = " AND ".join(self.present(column) for column in columns)
-            return "true", f"NOT ({present}) OR {self.one_of(first, spec.values)}"
+            present = both(*(self.present(column) for column in columns))
+            return ALWAYS, ~present | self.one_of(first, spec.values)
         if spec.kind == "valid-values":
-            return self.present(first), f"NOT coalesce({self.one_of(first, spec.values)}, false)"
+            return self.present(first), ~self.one_of(first, spec.values)
         if spec.kind == "pattern":
-            return self.present(first), f"NOT {self.matches(first, spec.pattern)}"
+            return self.present(first), ~self.matches(first, spec.pattern)
         if spec.kind == "range":
             sides = [("<", spec.minimum), (">", spec.maximum)]
-            fails = " OR ".join(self.bound(first, side, limit) for side, limit in sides if limit is not None)
+            fails = either(*(self.bound(first, side, limit) for side, limit in sides if limit is not None))
             dated = isinstance(spec.minimum, str) or isinstance(spec.maximum, str)
             return self.is_day(first) if dated else self.present(first), fails
         if spec.kind == "recent":
             last = years.get(spec.columns[0], 0)
-            return self.present(first), self._not_recent(first, last - spec.years, last)
-        return self._across(spec, columns)
+            low, high = self.parameters.bind(last - spec.years), self.parameters.bind(last)
+            return self.present(first), ~self.on_text(first, lambda text: f"{_year(text)} BETWEEN {low} AND {high}")
+        return self.flag(self._across(spec, columns))
 
-    def _not_recent(self, column: Column, oldest: int, newest: int) -> str:
-        def test(text: str) -> str:
-            low, high = self.parameters.bind(oldest), self.parameters.bind(newest)
-            return f"NOT coalesce({_year(text)} BETWEEN {low} AND {high}, false)"
-
-        return self.on_text(column, test)
-
-    def _across(self, spec: CheckSpec, columns: list[Column]) -> tuple[str, str]:
-        """Kinds that compare columns of a row with each other or with other tables."""
+    def _across(self, spec: CheckSpec, columns: list[Column]) -> str:
+        """Kinds that compare columns of a row with each other or with other tables: true where the row fails."""
         if spec.kind == "order":
             earlier, later = (self.date(column) for column in columns)
             operator = ">=" if spec.strict else ">"
-            fails = self.flag(f"{earlier} {operator} {later} + CAST({self.parameters.bind(spec.days)} AS INTEGER)")
-        elif spec.kind == "within":
+            return f"{earlier} {operator} {later} + CAST({self.parameters.bind(spec.days)} AS INTEGER)"
+        if spec.kind == "within":
             day, start, end = (self.date(column) for column in columns)
             days = f"CAST({self.parameters.bind(spec.days)} AS INTEGER)"
-            fails = self.flag(
+            return (
                 f"CASE WHEN {day} IS NOT NULL AND {start} IS NOT NULL THEN {day} < {start} - {days} "
                 f"OR {day} > coalesce({end}, {start}) + {days} END"
             )
-        elif spec.kind == "computed":
+        if spec.kind == "computed":
             value, right = self.number(columns[0]), self.expression(spec, parse(spec.expression))
             fixed, share = self.parameters.bind(spec.tolerance), self.parameters.bind(spec.relative)
-            fails = self.flag(
+            return (
                 f"CASE WHEN {value} IS NOT NULL AND {right} IS NOT NULL THEN "
                 f"abs(CAST({value} AS DOUBLE) - {right}) > greatest({fixed}, {share} * abs({right})) END"
             )
-        else:
-            fails = self.flag(self._has_none(spec, columns))
-        return f"{fails} IS NOT NULL", fails
-
-    def _has_none(self, spec: CheckSpec, columns: list[Column]) -> str:
-        """Whether no row of the other table has the key; missing where part of the key is."""
+        # foreign-key: true where no row of the other table has the key, missing where part of the key is.
         keys, query = self.referred(spec, columns)
         present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
         mine = keys[0] if len(keys) == 1 else f"row({', '.join(keys)})"
@@ -370,7 +428,7 @@ class Rows:
             for column, name in zip(columns, spec.other.key, strict=True)
         ]
         tests = [f"{theirs} IS NOT NULL" for _, theirs in pairs]
-        tests += [other.condition(Column(other.table, c.column), c) for c in spec.other.where]
+        tests += [other.condition(Column(other.table, c.column), c).text() for c in spec.other.where]
         theirs = pairs[0][1] if len(pairs) == 1 else f"row({', '.join(theirs for _, theirs in pairs)})"
         view = self.session.views[spec.other.table]
         return [mine for mine, _ in pairs], f"SELECT {theirs} FROM {view} m WHERE {' AND '.join(tests)}"  # noqa: S608
@@ -437,9 +495,10 @@ class _Key:
     width: int
     limits: dict[Any, int] | None
 
-    def sql(self, parameters: _Parameters) -> str:
+    def sql(self, value: str, parameters: _Parameters) -> str:
+        """The key, from the name under which the expression's value is known."""
         if self.limits is None:
-            return self.expression
+            return value
         ordered = list(self.limits)
 
         def between(low: int, high: int) -> str:
@@ -448,13 +507,12 @@ class _Key:
             middle = (low + high) // 2
             limit = parameters.bind(ordered[middle])
             return (
-                f"CASE WHEN v < {limit} THEN {between(low, middle)} WHEN v = {limit} THEN {2 * middle + 1} "
-                f"ELSE {between(middle + 1, high)} END"
+                f"CASE WHEN {value} < {limit} THEN {between(low, middle)} WHEN {value} = {limit} "
+                f"THEN {2 * middle + 1} ELSE {between(middle + 1, high)} END"
             )
 
-        inner = between(0, len(ordered)).replace(" v ", f" {self.expression} ")
         kind = "UTINYINT" if len(ordered) < 120 else "USMALLINT"
-        return f"CASE WHEN {self.expression} IS NOT NULL THEN CAST({inner} AS {kind}) END"
+        return f"CASE WHEN {value} IS NOT NULL THEN CAST({between(0, len(ordered))} AS {kind}) END"
 
 
 class Grouped(Rows):
@@ -485,45 +543,49 @@ class Grouped(Rows):
         self.used.add(key.name)
         return key
 
-    def _by_value(self, column: Column) -> bool:
-        return column.kind == "text" and self.session.distinct(column) <= _MANY
+    def _value_key(self, column: Column) -> str | None:
+        """The key of a text column that has few values."""
+        if column.kind != "text" or (distinct := self.session.distinct(column)) > _MANY:
+            return None
+        return self._key(self.text(column), distinct + 1).name
 
-    def flag(self, expression: str) -> str:
-        """A comparison made row by row: true, false or missing in a group."""
-        return self._key(expression, 3).name
+    def flag(self, expression: str) -> tuple[Test, Test]:
+        """Whether a comparison made row by row can be made, and whether it is true."""
+        name = self._key(expression, 3).name
+        return Test("sql", f"{name} IS NOT NULL"), Test("sql", name)
 
-    def on_text(self, column: Column, test: Callable[[str], str]) -> str:
+    def on_text(self, column: Column, test: Callable[[str], str]) -> Test:
         """A test of a text: on each distinct value where there are few, else row by row."""
-        if self._by_value(column):
-            return f"({test(self._key(self.text(column), self.session.distinct(column) + 1).name)})"
-        return self.flag(test(self.text(column)))
+        name = self._value_key(column)
+        return self.flag(test(self.text(column)))[1] if name is None else Test("sql", f"({test(name)})")
 
-    def compare(self, expression: str, operator: str, limit: Any) -> str:
+    def compare(self, expression: str, operator: str, limit: Any) -> Test:
         """A comparison with a limit, by the place among all limits of that expression."""
         key = self._key(expression, 2, [limit])
-        return f"({key.name} {operator} {2 * (key.limits or {})[limit] + 1})"
+        return Test("sql", f"({key.name} {operator} {2 * (key.limits or {})[limit] + 1})")
 
-    def present(self, column: Column) -> str:
+    def present(self, column: Column) -> Test:
         """Whether there is a value."""
         if column.kind == "empty":
-            return "false"
-        if self._by_value(column):
-            return f"({self._key(self.text(column), self.session.distinct(column) + 1).name} IS NOT NULL)"
-        if column.kind == "number":
-            return f"({self._key(self.number(column), 2, []).name} IS NOT NULL)"
-        if column.kind == "date":
-            return f"({self._key(self.date(column), 2, []).name} IS NOT NULL)"
-        return self.flag(f"{self.value(column)} IS NOT NULL")
+            return NEVER
+        name = self._value_key(column)
+        if name is None and column.kind == "number":
+            name = self._key(self.number(column), 2, []).name
+        elif name is None and column.kind == "date":
+            name = self._key(self.date(column), 2, []).name
+        if name is None:
+            return self.flag(f"{self.value(column)} IS NOT NULL")[1]
+        return Test("sql", f"({name} IS NOT NULL)")
 
-    def is_day(self, column: Column) -> str:
+    def is_day(self, column: Column) -> Test:
         """Whether the value is a date."""
-        if self._by_value(column):
+        if self._value_key(column) is not None:
             return self.on_text(column, lambda text: f"({_day(text)}) IS NOT NULL")
-        return f"({self._key(self.date(column), 2, []).name} IS NOT NULL)"
+        return Test("sql", f"({self._key(self.date(column), 2, []).name} IS NOT NULL)")
 
-    def bound(self, column: Column, operator: str, limit: Value) -> str:
+    def bound(self, column: Column, operator: str, limit: Value) -> Test:
         """Whether a number or date is less or greater than a limit."""
-        if isinstance(limit, str) and self._by_value(column):
+        if isinstance(limit, str) and self._value_key(column) is not None:
             day = self.parameters.bind(dt.date.fromisoformat(limit))
             return self.on_text(column, lambda text: f"({_day(text)}) {operator} {day}")
         return super().bound(column, operator, limit)
@@ -549,34 +611,45 @@ def _count_rows(session: Session, table: str, specs: Sequence[CheckSpec], years:
     for spec in specs:
         grouped.rule(spec, years)
     grouped.settle()
-    tests: list[tuple[str, str]] = []
+    tests: list[tuple[Test, Test]] = []
     sets: list[frozenset[str]] = []
     for spec in specs:
         grouped.used = set()
         tests.append(grouped.rule(spec, years))
         sets.append(frozenset(grouped.used))
-    keys = {key.name: key for key in grouped.keys.values()}
-    bins = _together(sets, {name: key.width for name, key in keys.items()})
+    bins = _together(sets, {key.name: key.width for key in grouped.keys.values()})
     counts: dict[int, Count] = {}
     for number, one in enumerate(bins):
         members = [n for n, s in enumerate(sets) if s <= one and n not in counts]
-        listed = sorted(one)
-        chosen = ", ".join(f"{keys[name].sql(grouped.parameters)} AS {name}" for name in listed)
-        by = f" GROUP BY {', '.join(listed)}" if listed else ""
-        query = (
-            f"CREATE OR REPLACE TEMP TABLE g{number} AS SELECT {', '.join([*listed, 'count(*) AS n'])} "
-            f"FROM (SELECT {chosen or '1'} FROM {grouped.source()}){by}"
-        )
-        session.rows(query, grouped.parameters)
-        sums = []
+        session.connection.execute(f"DROP TABLE IF EXISTS g{number}")
+        session.rows(_grouping(grouped, one, f"g{number}"), grouped.parameters)
+        leaves = dict.fromkeys(leaf for n in members for test in tests[n] for leaf in test.leaves())
+        asked = ", ".join(["n", *(f"coalesce({leaf}, false)" for leaf in leaves)])
+        query = f"SELECT {asked} FROM g{number}"  # noqa: S608
+        found = session.connection.sql(query, params=grouped.parameters.used(query)).to_arrow_table()
+        weights = found.column(0).to_numpy()
+        known = {
+            Test("sql", leaf): found.column(place + 1).to_numpy(zero_copy_only=False)
+            for place, leaf in enumerate(leaves)
+        }
         for member in members:
-            applies, fails = tests[member]
-            sums.append(f"coalesce(sum(n) FILTER (WHERE {applies}), 0)")
-            sums.append(f"coalesce(sum(n) FILTER (WHERE {applies} AND {fails}), 0)")
-        found = session.rows(f"SELECT {', '.join(sums)} FROM g{number}", grouped.parameters)[0]  # noqa: S608
-        for position, member in enumerate(members):
-            counts[member] = Count(int(found[2 * position + 1]), int(found[2 * position]))
+            applies, fails = (int(weights[test.mask(known, len(weights))].sum()) for test in tests[member])
+            counts[member] = Count(fails, applies)
     return [counts[n] for n in range(len(specs))]
+
+
+def _grouping(grouped: Grouped, names: frozenset[str], table: str) -> str:
+    """The statement that makes a table of groups: keys and how many rows have them."""
+    keys = [key for key in grouped.keys.values() if key.name in names]
+    values = {expression: f"x{n}" for n, expression in enumerate(dict.fromkeys(key.expression for key in keys))}
+    inner = ", ".join(f"{expression} AS {name}" for expression, name in values.items()) or "1 AS x"
+    placed = ", ".join(f"{k.sql(values[k.expression], grouped.parameters)} AS {k.name}" for k in keys) or "1 AS y"
+    listed = ", ".join(key.name for key in keys)
+    # Names are quoted and values bound.
+    return (
+        f"CREATE TEMP TABLE {table} AS SELECT {listed + ', ' if listed else ''}count(*) AS n "  # noqa: S608
+        f"FROM (SELECT {placed} FROM (SELECT {inner} FROM {grouped.source()})){' GROUP BY ' + listed if listed else ''}"
+    )
 
 
 # -- checks of keys, values and whole tables ---------------------------------------------------------------------------
@@ -587,11 +660,11 @@ def _duplicates(session: Session, spec: CheckSpec) -> Count:
     columns = [rows.column(spec, name) for name in spec.columns]
     if any(column.kind == "empty" for column in columns):
         return Count(0, 0)
-    tests = [rows.present(column) for column in columns] + [rows.all_hold(spec, spec.where)]
-    values = ", ".join(rows.plain(column) for column in columns)
+    tests = both(*(rows.present(column) for column in columns), rows.all_hold(spec, spec.where)).text()
+    values = ", ".join(rows.value(column) for column in columns)
     query = (
         "SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0), coalesce(sum(n), 0) FROM "  # noqa: S608
-        f"(SELECT count(*) AS n FROM {rows.source()} WHERE {' AND '.join(tests)} GROUP BY {values})"
+        f"(SELECT count(*) AS n FROM {rows.source()} WHERE {tests} GROUP BY {values})"
     )
     failed, applicable = session.rows(query, rows.parameters)[0]
     return Count(int(failed), int(applicable))
@@ -601,7 +674,7 @@ def _without_record(session: Session, spec: CheckSpec) -> Count:
     rows = Rows(session, spec.table)
     columns = [rows.column(spec, name) for name in spec.columns]
     keys, referred = rows.referred(spec, columns)
-    where = rows.all_hold(spec, spec.where)
+    where = rows.all_hold(spec, spec.where).text()
     present = " AND ".join(f"{key} IS NOT NULL" for key in keys)
     key = keys[0] if len(keys) == 1 else f"row({', '.join(keys)})"
     query = (
@@ -618,7 +691,7 @@ def _overlaps(session: Session, spec: CheckSpec) -> Count:
     names = [f"a{position}" for position in range(len(keys))]
     chosen = [f"{rows.plain(key)} AS {name}" for key, name in zip(keys, names, strict=True)]
     begin, last = rows.date(start), f"coalesce({rows.date(end)}, {rows.date(start)})"
-    tests = [rows.present(key) for key in keys] + [f"({begin}) IS NOT NULL", rows.all_hold(spec, spec.where)]
+    tests = both(*(rows.present(key) for key in keys), rows.is_day(start), rows.all_hold(spec, spec.where)).text()
     by = ", ".join(names)
     gap = 1 if spec.strict else 0
     query = (
@@ -626,7 +699,7 @@ def _overlaps(session: Session, spec: CheckSpec) -> Count:
         f"{gap}, false)) AS hit FROM (SELECT *, max(e) OVER (PARTITION BY {by} ORDER BY b, e "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before "
         f"FROM (SELECT {', '.join(chosen)}, {begin} AS b, {last} AS e FROM {rows.source()} "
-        f"WHERE {' AND '.join(tests)})) GROUP BY {by})"
+        f"WHERE {tests})) GROUP BY {by})"
     )
     applicable, failed = session.rows(query, rows.parameters)[0]
     return Count(int(failed), int(applicable))
@@ -637,11 +710,11 @@ def _unmapped(session: Session, spec: CheckSpec) -> Count:
     value, mapped = (rows.column(spec, name) for name in spec.columns)
     if value.kind == "empty":
         return Count(0, 0)
-    none = f"(NOT {rows.present(mapped)} OR {rows.one_of(mapped, spec.values)})"
+    none = (~rows.present(mapped) | rows.one_of(mapped, spec.values)).text()
+    tests = (rows.present(value) & rows.all_hold(spec, spec.where)).text()
     query = (
         f"SELECT count(*), count(*) FILTER (WHERE none) FROM (SELECT bool_and({none}) AS none "  # noqa: S608
-        f"FROM {rows.source()} WHERE {rows.present(value)} AND {rows.all_hold(spec, spec.where)} "
-        f"GROUP BY {rows.plain(value)})"
+        f"FROM {rows.source()} WHERE {tests} GROUP BY {rows.value(value)})"
     )
     applicable, failed = session.rows(query, rows.parameters)[0]
     return Count(int(failed), int(applicable))
@@ -650,7 +723,7 @@ def _unmapped(session: Session, spec: CheckSpec) -> Count:
 def _age(session: Session, spec: CheckSpec) -> Count | None:
     rows = Rows(session, spec.table)
     column = rows.column(spec, spec.columns[0])
-    where = rows.all_hold(spec, spec.where)
+    where = rows.all_hold(spec, spec.where).text()
     query = f"SELECT max({rows.date(column)}), count({rows.date(column)}) FROM {rows.source()} WHERE {where}"  # noqa: S608
     newest, dated = session.rows(query, rows.parameters)[0]
     as_of = session.data.as_of
@@ -735,10 +808,14 @@ def measure(
         column = Column(rows.table, name)
         value = f"CAST({rows.number(column)} AS DOUBLE)"
         finite = f"CASE WHEN isfinite({value}) THEN {value} END"
-        sums += [f"count(*) FILTER (WHERE NOT {rows.present(column)})", f"avg({finite})", f"stddev_samp({finite})"]
+        sums += [
+            f"count(*) FILTER (WHERE NOT {rows.present(column).text()})",
+            f"avg({finite})",
+            f"stddev_samp({finite})",
+        ]
         for category in categories.get(name, ()):
             wanted = plain_values([float(category)]) if column.kind == "number" else (category,)
-            sums.append(f"count(*) FILTER (WHERE {rows.one_of(column, wanted)})")
+            sums.append(f"count(*) FILTER (WHERE {rows.one_of(column, wanted).text()})")
     found = list(session.rows(f"SELECT {', '.join(sums)} FROM {rows.source()}", rows.parameters)[0])  # noqa: S608
     total = int(found.pop(0))
     profile: dict[str, Any] = {"rows": total, "columns": {}}
@@ -815,7 +892,7 @@ def count(
     try:
         with Session(data, _tables_of(specs, data)) as session:
             for table in dict.fromkeys(spec.table for spec in specs):
-                own = [n for n, spec in enumerate(specs) if spec.table == table ]
+                own = [n for n, spec in enumerate(specs) if spec.table == table]
                 rowwise = [n for n in own if specs[n].kind not in _ALONE and specs[n].kind not in _STRUCTURE]
                 answer |= _together_or_alone(session, specs, rowwise)
                 for n in (n for n in own if n not in answer):
@@ -886,19 +963,16 @@ def _positions(session: Session, spec: CheckSpec) -> list[int]:
             columns = [rows.column(spec, name) for name in spec.columns]
             if any(column.kind == "empty" for column in columns):
                 return []
-            tests = " AND ".join([*(rows.present(c) for c in columns), rows.all_hold(spec, spec.where)])
-            values = ", ".join(rows.plain(column) for column in columns)
+            tests = both(*(rows.present(c) for c in columns), rows.all_hold(spec, spec.where)).text()
+            values = ", ".join(rows.value(column) for column in columns)
             query = (
                 f"SELECT p FROM (SELECT m.meddata_position AS p, count(*) OVER (PARTITION BY {values}) AS n "  # noqa: S608
                 f"FROM {rows.source()} WHERE {tests}) WHERE n > 1 ORDER BY p"
             )
         else:
             years = {column: year for (_, column), year in _newest_years(session, [spec]).items()}
-            applies, fails = rows.rule(spec, years)
-            query = (
-                f"SELECT m.meddata_position FROM {rows.source()} WHERE {applies} AND {fails} "  # noqa: S608
-                "ORDER BY m.meddata_position"
-            )
+            fails = rows.rule(spec, years)[1].text()
+            query = f"SELECT m.meddata_position FROM {rows.source()} WHERE {fails} ORDER BY m.meddata_position"  # noqa: S608
         return [int(position) for (position,) in session.rows(query, rows.parameters)]
     finally:
         session.views[spec.table] = view

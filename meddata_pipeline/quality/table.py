@@ -254,7 +254,10 @@ def _condition_needs(condition: Condition) -> Iterator[tuple[str, str]]:
 
 
 def needs(spec: CheckSpec) -> Iterator[tuple[str, str]]:
-    """Every column of its own rows that a check reads, and what it must hold: any, plain (no list or bytes), number, text, date."""
+    """Every column of its own rows that a check reads, and what it must hold.
+
+    That is ``any``, ``plain`` (no list or bytes), ``number``, ``text`` or ``date``.
+    """
     for condition in (*spec.where, *spec.when, *spec.then):
         yield from _condition_needs(condition)
     for join in spec.joins:
