@@ -96,7 +96,7 @@ def judge_deid(workplace: Workplace, hospital: str, day: str) -> Judgement:
         for kind in DEID_KINDS:
             partition = deid_partition(kind, hospital, day)
             if workplace.lake.manifest(partition) is not None:
-                tables[kind] = _living(con, workplace.lake.read(partition))
+                tables[kind] = _living(workplace.lake.read(partition))
         for known in rules.known:
             wanted = [*known.columns, "deleted"]
             rows = [workplace.lake.read(p, wanted) for p in _partitions(workplace, hospital, known.kind)]
@@ -109,7 +109,7 @@ def _partitions(workplace: Workplace, hospital: str, kind: str) -> list[Partitio
     return [p for p in workplace.lake.partitions("deid", kind) if p.keys[0] == hospital]
 
 
-def _living(con: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Table:
+def _living(table: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     return table.filter(pc.invert(table["deleted"]))
@@ -124,6 +124,16 @@ def _distinct(con: duckdb.DuckDBPyConnection, parts: list[pa.Table], columns: tu
     found = con.sql(f"SELECT DISTINCT {names} FROM known_rows WHERE NOT deleted ORDER BY ALL").to_arrow_table()  # noqa: S608
     con.unregister("known_rows")
     return found
+
+
+def _blanked(table: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
+    """The table with those values of a column that are not among some values taken out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    have = pc.is_in(table[column], value_set=values.combine_chunks())
+    cleaned = pc.if_else(have, table[column], pa.scalar(None, table[column].type))
+    return table.set_column(table.column_names.index(column), column, cleaned)
 
 
 def judge(
@@ -143,7 +153,11 @@ def judge(
     import pyarrow as pa
 
     judged: dict[str, pa.Table] = dict(tables)
-    owner = {kind: kind for kind in tables}
+    for known in rules.known:
+        for column, other in known.blank_unless.items():
+            if known.name in tables and other in tables:
+                judged[known.name] = _blanked(judged[known.name], column, tables[other][column])
+    owner = {kind: kind for kind in tables}  # of a row number
     for derived in rules.derived:
         if derived.of in tables:
             con.register(derived.of, tables[derived.of])

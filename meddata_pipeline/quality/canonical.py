@@ -66,11 +66,13 @@ class Known:
         name: of the table.
         kind: whose rows it holds.
         columns: those that rules look at.
+        blank_unless: column → known table; a value that the column of that name there does not have counts as missing.
     """
 
     name: str
     kind: str
     columns: tuple[str, ...]
+    blank_unless: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def load_rules(config: Config) -> CanonicalRules:
         contract = odcs(raw, config.load(_UNITS)["codes"])
         derived = tuple(Derived(name, str(entry["of"]), str(entry["sql"])) for name, entry in raw["derived"].items())
         known = tuple(
-            Known(name, str(entry["kind"]), tuple(str(column) for column in entry["columns"]))
+            Known(name, str(entry["kind"]), tuple(map(str, entry["columns"])), dict(entry.get("blank_unless", {})))
             for name, entry in raw["known"].items()
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
