@@ -1,4 +1,4 @@
-"""The shipped rules of the canonical tables: what they are, and that each accuses the row it is meant for and no other."""
+"""The shipped rules of the canonical tables: what they are, and that each accuses the row it is meant for, no other."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ Accused = set[tuple[str, str, int]]
 
 
 def _tables(hospitals: list[tuple[list[Change], list[More]]]) -> tuple[dict[str, pa.Table], dict[str, list[Any]]]:
-    """Copies of the clean hospital that share no number, each with its changes; per kind the copy and row of each row."""
+    """Copies of the clean hospital that share no number, each with its changes; and where each row comes from."""
     tables: dict[str, pa.Table] = {}
     places: dict[str, list[Any]] = {}
     for kind, rows in CLEAN.items():
