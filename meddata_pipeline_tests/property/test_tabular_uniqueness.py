@@ -60,7 +60,7 @@ def _log_likelihood(theta: float, alpha: float, histogram: dict[int, int]) -> fl
     return total + sum(c * sum(math.log(i - alpha) for i in range(1, j)) for j, c in histogram.items())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     # With pairs only, one of the two parameters can be told.
     st.dictionaries(st.integers(2, 12), st.integers(1, 12), min_size=1, max_size=5).filter(lambda h: max(h) > 2),
