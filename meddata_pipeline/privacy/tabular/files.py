@@ -40,9 +40,9 @@ def read_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
     try:
         if path.suffix.lower() in _PARQUET:
             return _read_parquet(path)
-        text = {"sep": delimiter, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+        text: dict[str, Any] = {"sep": delimiter, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
         header = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
-        table = pd.read_csv(path, **text)
+        table: pd.DataFrame = pd.read_csv(path, **text)
     except (ValueError, OSError, pd.errors.ParserError):
         raise BadInput(
             "The table can't be read as UTF-8 CSV or Parquet",

@@ -167,7 +167,7 @@ def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float | None:
             # Euler and Maclaurin from ½ to classes − ½: the terms hardly change from one to the next.
             low, high = theta + 0.5 * alpha, theta + (groups - 0.5) * alpha
             if high > _FLAT * abs(alpha):
-                return math.log1p((groups - 1.0) * alpha / low) / alpha + alpha / 24.0 * (high**-2.0 - low**-2.0)
+                return float(math.log1p((groups - 1.0) * alpha / low) / alpha + alpha / 24.0 * (high**-2.0 - low**-2.0))
         if abs(alpha) < _CANCELS:
             return float((1.0 / (theta + np.arange(1.0, groups) * alpha)).sum())
         first = theta / alpha
