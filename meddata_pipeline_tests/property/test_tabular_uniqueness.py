@@ -34,6 +34,8 @@ def test_an_estimate_is_a_share_and_needs_a_unique_person(
         assert share == 0.0
 
 
+# Exact binomial coefficients of thousands take their time.
+@settings(deadline=None, max_examples=25)
 @given(_HISTOGRAM.filter(lambda h: 1 in h), st.integers(2, 50))
 def test_zayatz_is_bayes_with_exact_hypergeometric_probabilities(histogram: dict[int, int], times: int) -> None:
     sizes, counts = _arrays(histogram)
