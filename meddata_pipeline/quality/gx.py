@@ -3,8 +3,8 @@
 What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values
 (samples, observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log
 is silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by
-frames.py as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of
-keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
+frames.py as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts.
+Checks of keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
 """
 
 from __future__ import annotations

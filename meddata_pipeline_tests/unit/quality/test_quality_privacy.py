@@ -79,6 +79,6 @@ def test_an_engine_that_fails_names_no_value(caplog: pytest.LogCaptureFixture, m
 
 
 def test_a_text_that_is_no_unicode_is_no_reason_to_fail() -> None:
-    table = Table.of(pd.DataFrame({"t": ["a\ud800", "b", 3]}))
+    table = Table.of(pd.DataFrame({"t": ["a\ud800", "CANARY", 3]}))
     assert table.kinds == {"t": "text"} and Data({"x": table}).tables["x"].rows == 3
-    assert "b" not in repr(table).replace("number", "").split("names")[0]
+    assert "CANARY" not in repr(table)
