@@ -392,7 +392,7 @@ def judge_quality(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("quality", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    result = validate(released_frame(workplace, product), contract_of(workplace, product))
+    result = validate(released_frame(workplace, product), contract_of(workplace, product), engine="gx")
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
