@@ -1,8 +1,8 @@
-"""The data quality evaluation (数据质量评估) of one table as plain JSON: what the report shows and an attestation states.
+"""The data quality evaluation (数据质量评估) of one table as JSON: what the report shows and an attestation states.
 
-What belongs here: counting verdicts by dimension, severity and place in Kahn's frame, and saying what was not evaluated.
-What does not: running checks (api.py), pages (report.py), signatures (exchange.attestation). Counts only: everything in
-here may be published.
+What belongs here: counting verdicts by dimension, severity and place in Kahn's frame, and saying what was not
+evaluated. What does not: running checks (api.py), pages (report.py), signatures (exchange.attestation). Counts only:
+everything in here may be published.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 from meddata_pipeline.quality.checks import DIMENSIONS
 from meddata_pipeline.quality.evaluation import CATEGORIES, CONTEXTS, SEVERITIES
-from meddata_pipeline.render.figures import bars, matrix, trend
+from meddata_pipeline.render.figures import bars, matrix, text_width, trend
 from meddata_pipeline.render.html import environment, in_language, number, page
 from meddata_pipeline.render.pdf import pdf
 from meddata_pipeline.render.texts import load_texts
@@ -24,6 +24,16 @@ _FILES_SHOWN = 6
 _NAMES_SHOWN = 12
 _VERSIONS_SHOWN = 8
 _DIGITS = 3
+_RULE_WIDTH = 390.0
+
+
+def _cut(text: str, width: float) -> str:
+    """A text that fits on a line of this width, in pixels of render/figures.py."""
+    if text_width(text) <= width:
+        return text
+    while text and text_width(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _names(listed: Sequence[str], lang: str) -> str:
@@ -168,7 +178,7 @@ def render_pdf(e: Mapping[str, Any], lang: str) -> bytes:
     files = len(view["files"]) - _FILES_SHOWN
     shown = {
         **view,
-        "not_passed": view["not_passed"][:_RULES_SHOWN],
+        "not_passed": [[_cut(row[0], _RULE_WIDTH), *row[1:]] for row in view["not_passed"][:_RULES_SHOWN]],
         "not_passed_more": view["tx"]["severity"]["more"].format(count=more) if more > 0 else "",
         "files": view["files"][:_FILES_SHOWN],
         "files_more": view["tx"]["evidence"]["more"].format(count=files) if files > 0 else "",
