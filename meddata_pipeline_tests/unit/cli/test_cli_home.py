@@ -58,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert call("keys", "new", "root.key", "--root").code == 0
         evaluator = call("keys", "new", "evaluator.pem", "--json").json["public"]
         registered = {"quality-evaluator": {"title": "evaluator", "keys": [evaluator]}}
-        (folder / ".meddata" / "config").mkdir()
+        (folder / ".meddata" / "config").mkdir(exist_ok=True)
         roles = folder / ".meddata" / "config" / "roles.yaml"
         roles.write_text(yaml.safe_dump({"roles": registered}), encoding="utf-8")
         yield folder
