@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
+from meddata_pipeline.app import dossier
 from meddata_pipeline.core.canonical import sha256_hex
 from meddata_pipeline.quality import report
 from meddata_pipeline.quality.evaluation import evaluation, place, without_small_counts
@@ -166,6 +167,14 @@ def test_texts_of_the_data_are_never_markup() -> None:
     found = _evaluation(CHECKS, SCORES, reservations=[hostile], title={"zh": hostile, "en": hostile})
     assert hostile in _words(report.render_pdf(found, "en"))[1]
     assert "<script>" not in report.render_html(found, "en")
+
+
+def test_the_last_search_for_identifiers_reads_the_pdf(tmp_path: Path) -> None:
+    planted = "110101190001011234"
+    path = tmp_path / "quality.zh.pdf"
+    path.write_bytes(report.render_pdf(_evaluation(CHECKS, SCORES, reservations=[f"患者{planted}复诊"]), "zh"))
+    assert planted.encode() not in path.read_bytes()  # compressed: bytes alone tell nothing
+    assert planted in dossier._TOKEN.findall(dossier._pdf_text(path))
 
 
 def test_small_counts_of_rows_that_are_not_released_are_left_out() -> None:
