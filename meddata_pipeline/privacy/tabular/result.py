@@ -45,8 +45,15 @@ class Anonymized:
         """The table, or a refusal when there is none.
 
         Raises:
-            Refused: reason ``no-transformation``.
+            Refused: reason ``no-transformation``, or ``frozen-scheme`` where the levels were given.
         """
+        if self.table is None and self.report["asked"]["scheme"] is not None:
+            detail = "the levels of the earlier versions don't meet the privacy models within the suppression limit"
+            raise Refused(
+                "The table can't be anonymised under the frozen scheme",
+                reasons=[Reason("frozen-scheme", f"{detail}; a new major version of the contract is needed")],
+                next_step="Give contract.yaml a new major version, or wait until more persons have come",
+            )
         if self.table is None:
             detail = "no level of generalisation meets the privacy models within the suppression limit"
             raise Refused(
