@@ -385,7 +385,7 @@ def _stands_beside(seen: Sequence[Classes], safe: Protected, policy: Policy) -> 
 
     counted = recount([*seen, safe.classes])
     # What is out already may be smaller than a k that was raised since; no new version may make it smaller.
-    least = min(policy.k, recount(seen)["smallest"]) if seen else policy.k
+    least = min(policy.k, recount(seen)["smallest"] or policy.k)
     passed = counted["smallest"] >= least or not counted["patterns"]
     limit = small_cell_limit(policy.k)
 

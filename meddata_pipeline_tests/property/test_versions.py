@@ -56,7 +56,7 @@ def _version(people: int, classes: str) -> st.SearchStrategy[dict[str, str]]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(_version(7, "abc"), min_size=1, max_size=3), st.integers(2, 4))
 def test_the_fewest_are_withheld(versions: list[dict[str, str]], k: int) -> None:
     history: list[dict[str, str]] = []
@@ -69,7 +69,7 @@ def test_the_fewest_are_withheld(versions: list[dict[str, str]], k: int) -> None
         history.append(released)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(_version(40, "abc"), min_size=2, max_size=5), st.integers(2, 6))
 def test_no_series_of_versions_has_a_small_pattern(versions: list[dict[str, str]], k: int) -> None:
     history: list[dict[str, str]] = []
@@ -87,7 +87,7 @@ def test_no_series_of_versions_has_a_small_pattern(versions: list[dict[str, str]
         assert counted == {"persons": sum(sizes), "patterns": len(sizes), "smallest": min(sizes, default=0)}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(_version(30, "ab"), _version(30, "ab"), st.randoms(use_true_random=False))
 def test_the_order_of_people_changes_nothing(first: dict[str, str], second: dict[str, str], random: object) -> None:
     released = without(first, _decide([], first, 3).withheld)
