@@ -51,17 +51,24 @@ def part(workplace: Workplace, name: str, product: str) -> dict[str, Any]:
 # -- keys of a candidate -----------------------------------------------------------------------------------------------
 
 
-def _key_path(workplace: Workplace, product: str, cohort_digest: str) -> Path:
-    return workplace.settings.zone("keys") / "releases" / product / f"{cohort_digest[:32]}.key"
+def _keys(workplace: Workplace, product: str) -> Path:
+    return workplace.settings.zone("keys") / "releases" / product
 
 
-def random_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
-    """The random release key of a candidate, made at first use and sealed under the home's keys."""
+def random_key(workplace: Workplace, product: str, cohort_digest: str, number: int) -> bytes:
+    """The random release key of a candidate, made at first use and sealed under the home's keys.
+
+    Args:
+        workplace: the home.
+        product: the product's id.
+        cohort_digest: of the candidate's cohort.
+        number: of the commit that the candidate would have, so that no two versions share a key.
+    """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    path = _key_path(workplace, product, cohort_digest)
+    path = _keys(workplace, product) / f"{number}-{cohort_digest[:32]}.key"
     sealer = AESGCM(workplace.keyring.derive("zone:release-keys"))
-    label = f"{product}:{cohort_digest}".encode()
+    label = f"{product}:{number}:{cohort_digest}".encode()
     if not path.exists():
         nonce = secrets.token_bytes(12)
         create_if_absent(path, nonce + sealer.encrypt(nonce, secrets.token_bytes(32), label))
@@ -69,19 +76,18 @@ def random_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
     return sealer.decrypt(sealed[:12], sealed[12:], label)
 
 
-def destroy_key(workplace: Workplace, product: str, cohort_digest: str) -> bool:
-    """Destroy a candidate's random key.
+def destroy_keys(workplace: Workplace, product: str) -> bool:
+    """Destroy a product's random keys: that of the published candidate, and of those it has superseded.
 
     Returns:
         True if there was one.
     """
-    path = _key_path(workplace, product, cohort_digest)
-    if not path.exists():
-        return False
-    # Overwritten first: on the file systems that hospitals have, an unlinked block may be read again.
-    path.write_bytes(secrets.token_bytes(path.stat().st_size))
-    path.unlink()
-    return True
+    paths = sorted(_keys(workplace, product).glob("*.key"))
+    for path in paths:
+        # Overwritten first: on the file systems that hospitals have, an unlinked block may be read again.
+        path.write_bytes(secrets.token_bytes(path.stat().st_size))
+        path.unlink()
+    return bool(paths)
 
 
 # -- version -----------------------------------------------------------------------------------------------------------

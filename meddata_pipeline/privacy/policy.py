@@ -425,6 +425,7 @@ class Policy(_Strict):
     Attributes:
         identifiers: columns that are dropped from the release, or replaced by keys of the release.
         linkability: ``none``: the release key is random and destroyed at publication; ``versions``: it is kept.
+        longitudinal: with ``linkability: versions``: a row keeps its id in all versions of a major version.
         date_shift: whether dates of a person are shifted together before the release.
         round: sensitive numbers and the decimals they are published with (negative: to tens, hundreds).
         search: how the levels are found; see tabular/search.py.
@@ -447,6 +448,7 @@ class Policy(_Strict):
     suppressed: Literal["keep", "drop"] = "keep"
     risk: RiskTerms = RiskTerms()
     linkability: Literal["none", "versions"] = "none"
+    longitudinal: bool = False
     date_shift: bool = False
     round: dict[str, int] = {}
     text: TextTerms = TextTerms()
@@ -491,6 +493,8 @@ class Policy(_Strict):
         for name in self.risk.attack.columns if self.risk.attack is not None else {}:
             if name not in self.quasi_identifiers:
                 raise ValueError(f"risk.attack.columns: {name} is not a quasi-identifier")
+        if self.longitudinal and self.linkability != "versions":
+            raise ValueError("longitudinal: row ids can stay only where the key does; it needs 'linkability: versions'")
         if self.unit is not None and roles.get(self.unit, "identifiers") != "identifiers":
             raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
         return self

@@ -128,6 +128,18 @@ def _attack(attack: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | None:
+    """What the earlier versions did to this one. The rows withheld are told as none, few or more.
+
+    Not exactly: with the suppressed rows, of which they are a part, a small rest would be told.
+    """
+    if versions is None:
+        return None
+    rows = int(versions["withheld_rows"])
+    withheld = 0 if not rows else f"<{limit}" if rows < limit else f"≥{limit}"
+    return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
+
+
 def _untested(policy: Policy, before: Mapping[str, Any], attack: Mapping[str, Any] | None) -> list[str]:
     """Ids of texts: what the numbers of this report leave open."""
     models = " ".join(model.model for model in policy.privacy)
@@ -177,7 +189,8 @@ def risk_evidence(
         "threshold": policy.risk.threshold,
         "profile": policy.risk.profile,
         "suppression_limit": policy.suppression_limit,
-        "linkability": policy.linkability,
+        "linkability": "longitudinal" if policy.longitudinal else policy.linkability,
+        "versions": _beside(report.get("versions"), limit),
         "met": met and (attack is None or bool(attack["met"])),
         "rows": int(report["rows"]) - gone,
         "released": policy.released_columns,
@@ -230,6 +243,18 @@ def _attack_text(evidence: Mapping[str, Any], called: Mapping[str, Text], words:
         return ""
     known = [called[name].get(lang) if name in called else name for name in evidence["attack"]["columns"]]
     return words.format(columns=("、" if lang == "zh" else ", ").join(known))
+
+
+def _versions_text(evidence: Mapping[str, Any], texts: Mapping[str, str], lang: str) -> str:
+    versions = evidence["versions"]
+    if not versions:
+        return ""
+    if not versions["live"]:
+        return texts["versions_first"]
+    told = [texts["versions_text"].format(k=evidence["k"], **versions)]
+    if versions["since"]:
+        told.append(texts["versions_frozen"].format(**versions))
+    return ("" if lang == "zh" else " ").join(told)
 
 
 def risk_page(
@@ -318,6 +343,7 @@ def risk_page(
         kept_svg=information,
         distribution_svg=distributions,
         profiles=profiles(),
+        versions_text=_versions_text(evidence, texts["qualitative"], lang),
         attack_text=_attack_text(evidence, called, figures["attack_text"], lang),
         estimates_note=figures["estimates_note"].format(fraction=percent(evidence["sampling_fraction"], 1)),
         conclusion=conclusion,

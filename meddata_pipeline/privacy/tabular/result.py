@@ -46,8 +46,15 @@ class Anonymized:
 
         Raises:
             Refused: reason ``no-transformation`` where it is proved that none meets the policy, ``none-found`` where a
-                search that does not see all found none.
+                search that does not see all found none, ``frozen-scheme`` where the levels were given.
         """
+        if self.table is None and self.report["asked"]["scheme"] is not None:
+            detail = "the levels of the earlier versions don't meet the privacy models within the suppression limit"
+            raise Refused(
+                "The table can't be anonymised under the frozen scheme",
+                reasons=[Reason("frozen-scheme", f"{detail}; a new major version of the contract is needed")],
+                next_step="Give contract.yaml a new major version, or wait until more persons have come",
+            )
         if self.table is None:
             code, message = "no-transformation", "The table can't be anonymised under this policy"
             detail = "no level of generalisation meets the privacy models within the suppression limit"
