@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, dossier
+from meddata_pipeline.app import attacks, candidates, dossier
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json
@@ -91,10 +91,6 @@ def _candidate_digest(workplace: Workplace, product: str) -> str:
     return str(dossier.part(workplace, "dossier", product)["meta"]["candidate_digest"])
 
 
-def _persons_partition(product: str, number: int) -> Partition:
-    return Partition("candidate", "released-persons", (product, str(number)))
-
-
 def _facts(workplace: Workplace, product: str, last: Commit | None) -> CandidateFacts:
     from meddata_pipeline.exchange.release import CandidateFacts
 
@@ -103,7 +99,7 @@ def _facts(workplace: Workplace, product: str, last: Commit | None) -> Candidate
     persons = set(workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])["person_id"].to_pylist())
     before: set[str] = set()
     if last is not None:
-        before = set(workplace.lake.read(_persons_partition(product, last.number))["person_id"].to_pylist())
+        before = set(workplace.lake.read(candidates.persons_partition(product, last.number))["person_id"].to_pylist())
     return CandidateFacts(
         candidate_digest=meta["candidate_digest"],
         contract_major=candidates.contract_of(workplace, product).major,
@@ -134,6 +130,10 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
         return _outcome(last, changed=False)
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
         _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        return None
+    if not attacks.is_current(workplace, product):
+        detail = "another release has been published since this candidate was joined with those that were out"
+        _wait(workplace, product, digest, [Reason("joins-outdated", detail, product)], "meddata run")
         return None
     if workplace.keyring.demo:
         signoff.demo_sign(workplace.home, offer, digest, workplace.keyring)
@@ -171,7 +171,7 @@ def _commit(workplace: Workplace, product: str, meta: dict[str, Any]) -> Commit:
     spec = candidates.spec_of(workplace, product)
     # Before the commit: who is in must be known for the next version's rule even if this process dies right after it.
     persons = workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])
-    workplace.lake.write(_persons_partition(product, number), persons)
+    workplace.lake.write(candidates.persons_partition(product, number), persons)
     signer = Signer.from_keyring(workplace.keyring, "publisher")
     return releases.commit(
         workplace.home, product, folder, manifest, signer, contributions=candidates.contributions(workplace, product)

@@ -20,6 +20,9 @@ from meddata_pipeline.privacy.tabular.values import SUPPRESSED, Encoded
 
 Ints = NDArray[np.int64]
 
+#: A value outside that nobody knows: it fits every released one. (A missing value fits a missing one.)
+UNKNOWN = "\x00"
+
 
 @dataclass(frozen=True)
 class Matches:
@@ -39,11 +42,12 @@ def _fitting(
 ) -> tuple[Ints, Ints]:
     """For each value outside the released labels that it may have become: how many, and which, one after the other."""
     # Redaction pads to the longest value: the released ones show how long that was.
-    table, _ = labels(column, spec, [*outside, *released], base=base, delimiter=delimiter)
+    told = [text for text in outside if text != UNKNOWN]
+    table, _ = labels(column, spec, [*told, *released], base=base, delimiter=delimiter)
     code = {label: i for i, label in enumerate(released)}
     found: list[list[int]] = []
     for text in outside:
-        fits = {*table.get(text, ()), SUPPRESSED}
+        fits = {*released} if text == UNKNOWN else {*table.get(text, ()), SUPPRESSED}
         found.append(sorted(code[label] for label in fits if label in code))
     counts = np.array([len(codes) for codes in found], dtype=np.int64)
     return counts, np.array([code for codes in found for code in codes], dtype=np.int64)
@@ -61,7 +65,7 @@ def match(
     """Find for each row outside the classes of the release that it fits.
 
     A row fits when each of its values is, at some level of the column's hierarchy, the released one. That holds for
-    one level per column and for local recoding. Values that the hierarchy lacks fit only ``*``.
+    one level per column and for local recoding. Values that the hierarchy lacks fit only ``*``, ``UNKNOWN`` fits all.
 
     Args:
         released: columns of the release, each with codes of shape (rows,).
