@@ -136,7 +136,9 @@ def test_an_id_that_is_kept_joins_versions() -> None:
 
 # -- a plain second implementation -------------------------------------------------------------------------------------
 
-_ROW = st.tuples(st.integers(18, 70), st.sampled_from("MF"), st.sampled_from([0.5, 1.25, 3.75, None]), st.integers(0, 1))
+_ROW = st.tuples(
+    st.integers(18, 70), st.sampled_from("MF"), st.sampled_from([0.5, 1.25, 3.75, None]), st.integers(0, 1)
+)
 
 
 def _band(age: int, points: list[int]) -> tuple[float, float]:
