@@ -128,8 +128,8 @@ class JoinAttack:
         exposed = f"fewer than {limit}" if self.exposed < limit else str(self.exposed)
         detail = (
             f"joined with {other} through their values, the linkage attack finds {self.register.rate:.4f} of "
-            f"the people (expected {self.register.expected:.4f}, interval to {self.register.limits[1]:.4f}); the limit is "
-            f"{self.register.threshold:g}; people exposed: {exposed}"
+            f"the people (expected {self.register.expected:.4f}, 95 % interval to {self.register.limits[1]:.4f}); "
+            f"the limit is {self.register.threshold:g}; people exposed: {exposed}"
         )
         return [Reason("product-join-attack", detail, other)]
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meddata_pipeline.core.canonical import sha256_hex
 from meddata_pipeline.privacy.join_attack import JoinAttack, Side, join_attack
 from meddata_pipeline.privacy.policy import Policy, parse_policy
 from meddata_pipeline.privacy.tabular import anonymize
@@ -125,7 +126,7 @@ def test_without_truth_every_partner_counts_as_right() -> None:
 def test_an_id_that_is_kept_joins_versions() -> None:
     people = _people(200, seed=7).assign(crp=1.0, smoker=1)
     (left, owners), (right, _) = _side(people, _policy()), _side(people, _policy())
-    ids = people["who"].map(lambda who: f"{hash(who)}")
+    ids = people["who"].map(lambda who: sha256_hex(who.encode())[:16])
     sides = [Side(s.table.assign(row_id=ids), s.policy, BASE) for s in (left, right)]
     truth = Side(people.assign(row_id=ids).set_index("who"), _policy(), BASE)
     attack = join_attack(sides[0], owners, sides[1], set(people["who"]), truth, truth)
