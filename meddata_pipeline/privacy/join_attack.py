@@ -12,9 +12,6 @@ Source: Fellegi and Sunter, A theory for record linkage, J. Am. Stat. Assoc. 64,
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +25,15 @@ from meddata_pipeline.core.errors import Reason
 from meddata_pipeline.disclosure.cells import small_cell_limit
 from meddata_pipeline.privacy.attack import Attack, linkage_attack
 from meddata_pipeline.privacy.leak_bound import CONFIDENCE, interval
-from meddata_pipeline.privacy.policy import Policy, QuasiIdentifier
+from meddata_pipeline.privacy.policy import (
+    DATE_LEVELS,
+    DIAGNOSIS_LEVELS,
+    DIVISION_LEVELS,
+    Policy,
+    QuasiIdentifier,
+)
 from meddata_pipeline.privacy.tabular.hierarchy import labels
-from meddata_pipeline.privacy.tabular.outside import UNKNOWN
+from meddata_pipeline.privacy.tabular.outside import UNKNOWN, ranges
 from meddata_pipeline.privacy.tabular.subsets import group
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, encode, text_of
 
@@ -46,9 +49,6 @@ _CELLS = 2_000_000
 #: Above this many pairs of distinct texts only equal ones agree: such columns are ids, not labels of a hierarchy.
 _PAIRS = 4_000_000
 _FINEST, _COARSEST = 6, -3
-_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-_INTERVAL = re.compile(rf"[\[(](-∞|{_NUMBER}), ({_NUMBER}|∞)\)")
-_DATE = re.compile(r"(\d{4})(?:(s)|-Q([1-4])|-(\d{2})(?:-(\d{2}))?)?")
 
 
 @dataclass(frozen=True)
@@ -325,10 +325,10 @@ def _half_step(values: Floats) -> float:
 def _labels_agree(name: str, left: list[str], right: list[str], one: Side, two: Side, domain: Collection[str]) -> Bools:
     """Which texts can stand for the same value: equal ones, overlapping ranges, labels with a value in common."""
     agree: Bools = np.equal.outer(np.array(left, dtype=object), np.array(right, dtype=object)).astype(bool)
-    specs = [side.policy.quasi_identifiers.get(name, QuasiIdentifier()) for side in (one, two)]
+    specs = [_any_level(side.policy.quasi_identifiers.get(name, QuasiIdentifier())) for side in (one, two)]
     dates = any(spec.dates is not None for spec in specs)
-    low, high = _ranges(left, dates)
-    other_low, other_high = _ranges(right, dates)
+    low, high = ranges(left, dates)
+    other_low, other_high = ranges(right, dates)
     agree |= (low[:, None] < other_high[None, :]) & (other_low[None, :] < high[:, None])
     values = sorted({*left, *right, *domain, *_leaves(specs)} - {MISSING, SUPPRESSED})
     becomes = [
@@ -346,44 +346,21 @@ def _labels_agree(name: str, left: list[str], right: list[str], one: Side, two: 
     return agree
 
 
+def _any_level(spec: QuasiIdentifier) -> QuasiIdentifier:
+    """The hierarchy with all levels of its kind: an earlier version may have been made under other levels."""
+    if spec.dates is not None:
+        return spec.model_copy(update={"dates": list(DATE_LEVELS)})
+    if spec.divisions is not None:
+        return spec.model_copy(update={"divisions": list(DIVISION_LEVELS)})
+    if spec.icd10 is not None:
+        return spec.model_copy(update={"icd10": list(DIAGNOSIS_LEVELS)})
+    return spec
+
+
 def _leaves(specs: Collection[QuasiIdentifier]) -> Iterator[str]:
     for spec in specs:
         if spec.groups is not None and isinstance(spec.groups.order, list):
             yield from spec.groups.order
-
-
-def _ranges(texts: list[str], dates: bool) -> tuple[Floats, Floats]:
-    """Ends of the ranges that texts stand for, from the low one to below the high one; NaN for other texts."""
-    ends = [(_days(text) if dates else _span(text)) or (math.nan, math.nan) for text in texts]
-    whole = np.array(ends, dtype=float).reshape(len(texts), 2)
-    return whole[:, 0], whole[:, 1]
-
-
-def _span(text: str) -> tuple[float, float] | None:
-    if (found := _INTERVAL.fullmatch(text)) is not None:
-        low, high = found.groups()
-        return -math.inf if low == "-∞" else float(low), math.inf if high == "∞" else float(high)
-    if re.fullmatch(_NUMBER, text):
-        return float(text), math.nextafter(float(text), math.inf)
-    return None
-
-
-def _days(text: str) -> tuple[float, float] | None:
-    found = _DATE.fullmatch(text[:10])
-    if found is None or not 1 <= int(found.group(1)) <= 9980:
-        return None
-    year, decade, quarter, month, day = found.groups()
-    try:
-        if day:
-            start = dt.date(int(year), int(month), int(day)).toordinal()
-            return start, start + 1
-        months = 120 if decade else 3 if quarter else 1 if month else 12
-        first = int(month) if month else int(quarter) * 3 - 2 if quarter else 1
-        start = dt.date(int(year), first, 1).toordinal()
-    except ValueError:
-        return None
-    past = first - 1 + months
-    return start, dt.date(int(year) + past // 12, past % 12 + 1, 1).toordinal()
 
 
 # -- which rows agree best ---------------------------------------------------------------------------------------------
@@ -453,7 +430,8 @@ def _joined(
                     values = values.iloc[rows] if len(table) else pd.Series([SUPPRESSED] * len(left), dtype=object)
                 made[name] = values.to_numpy()
                 path = None if spec.hierarchy is None else str((side.base / spec.hierarchy).absolute())
-                names[name] = _Name(rows is not None, column, spec.model_copy(update={"hierarchy": path}))
+                whole = _any_level(spec.model_copy(update={"hierarchy": path}))
+                names[name] = _Name(rows is not None, column, whole)
     return pd.DataFrame(made), names
 
 

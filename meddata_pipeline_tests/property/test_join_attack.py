@@ -225,3 +225,15 @@ def test_memory_does_not_grow_with_the_square_of_the_rows() -> None:
         tracemalloc.stop()
     assert attack.targets == attack.correct > 2_900
     assert peak < 8 * len(people) ** 2
+
+
+def test_an_earlier_version_under_other_levels_is_understood() -> None:
+    """Its labels are none that today's policy gives; read as unknown ones they would hide everybody."""
+    people = _people(400, seed=9)
+    then, now = _policy(intervals=[[30, 50, 70]]), _policy(intervals=[[20, 40, 60]])
+    truth = Side(people.set_index("who"), now, BASE)
+    (left, owners), (right, _) = _side(people, now), _side(people, then)
+    plain = join_attack(left, owners, right, set(people["who"]), truth, Side(truth.table, then, BASE))
+    later = join_attack(left, owners, Side(right.table, now, BASE), set(people["who"]), truth, truth)
+    assert later.register.expected == pytest.approx(plain.register.expected) and later.register.expected > 0.02
+    assert later.exposed == plain.exposed
