@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from meddata_pipeline.core.config import load_yaml
+from meddata_pipeline.core.config import load_yaml, shown_name
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.core.text import Text
 from meddata_pipeline.quality.checks import KINDS, CheckSpec, Join
@@ -256,4 +256,4 @@ def load_contract(path: Path) -> Contract:
     Raises:
         ConfigError: see parse_contract.
     """
-    return parse_contract(load_yaml(path), where=f"{path.parent.name}/{path.name}")
+    return parse_contract(load_yaml(path), where=shown_name(path))

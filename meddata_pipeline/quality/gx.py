@@ -2,13 +2,14 @@
 
 What belongs here: everything that touches Great Expectations. It is treated as unsafe: its results quote values
 (samples, observed values, exception texts, index queries), so that nothing but listed counts is read from them, its log
-is silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by frames.py
-as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts. Checks of
-keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
+is silenced while it runs, and no exception of it passes. Checks that no core expectation states are computed by
+frames.py as a helper column of 1 (good), 0 (fails) and missing (does not apply), which an expectation then counts.
+Checks of keys, values and whole tables are DuckDB's alone. What does not belong here: thresholds; see checks.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -362,11 +363,11 @@ def write_docs(result: QualityResult, folder: Path) -> list[Path]:
 
 def _page(validation: dict[str, Any]) -> str:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    try:
-        with _silence():
-            html = _render(validation)
-    except Exception:  # noqa: BLE001 - as in count: nothing of its texts is passed on
-        raise BadInput("Great Expectations could not render the Data Docs") from None
+    html = ""
+    with contextlib.suppress(Exception), _silence():  # as in count: nothing of its texts is passed on
+        html = _render(validation)
+    if not html:
+        raise BadInput("Great Expectations could not render the Data Docs")
     html = _OUTSIDE.sub("", html)
     return html.replace("</head>", f"{_STYLE}</head>", 1).replace(
         "<body>", f"<body><p>{validation['meta']['note_zh']} {validation['meta']['note']}</p>", 1

@@ -3,7 +3,8 @@
 What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the
 combinations of what its columns are to the checks (a text as it is, a number or date as its place among the
 limits of all rules, a comparison between columns as true, false or missing) and how many rows have each; the checks are
-then counted on these few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by Great Expectations.
+then counted on these few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by
+Great Expectations.
 What does not: thresholds.
 """
 
@@ -806,7 +807,7 @@ def measure(
     sums = ["count(*)"]
     for name in columns:
         column = Column(rows.table, name)
-        value = f"CAST({rows.number(column)} AS DOUBLE)"
+        value = f"CAST({rows.number(column) if column.kind == 'number' else 'NULL'} AS DOUBLE)"
         finite = f"CASE WHEN isfinite({value}) THEN {value} END"
         sums += [
             f"count(*) FILTER (WHERE NOT {rows.present(column).text()})",
@@ -838,11 +839,15 @@ def profile(name: str, table: Table, columns: Sequence[str], categories: Mapping
         BadInput: the engine can't measure it.
     """
     known = [column for column in columns if column in table.kinds]
+    measured = None
     try:
         with Session(Data({name: table}), [name]) as session:
-            return measure(session, name, known, categories)
+            measured = measure(session, name, known, categories)
     except ENGINE_ERRORS:
-        raise BadInput("The table can't be measured: the engine failed", where=name) from None
+        pass  # raised below, so that no exception that quotes values hangs on ours
+    if measured is None:
+        raise BadInput("The table can't be measured: the engine failed", where=name)
+    return measured
 
 
 def _drift(session: Session, spec: CheckSpec) -> Count | None:
@@ -946,7 +951,9 @@ def failing(specs: Sequence[CheckSpec], data: Data) -> dict[str, list[int]]:
             for spec in specs:
                 answer[spec.id] = _positions(session, spec)
     except ENGINE_ERRORS:
-        raise BadInput("The failing rows can't be told: the engine failed", where=specs[len(answer)].id) from None
+        pass  # raised below, so that no exception that quotes values hangs on ours
+    if len(answer) < len(specs):
+        raise BadInput("The failing rows can't be told: the engine failed", where=specs[len(answer)].id)
     return answer
 
 

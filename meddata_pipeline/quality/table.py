@@ -79,7 +79,7 @@ class Table:
         types: their Arrow types.
     """
 
-    source: pa.Table | ds.Dataset | Path
+    source: pa.Table | ds.Dataset | Path = field(repr=False)
     names: tuple[str, ...]
     physical: tuple[str, ...]
     types: tuple[pa.DataType, ...]
