@@ -6,13 +6,13 @@ defined (study), how a table is anonymised (privacy), its risk (attacks), whethe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, live_versions, nights
+from meddata_pipeline.app import dossier, leak_sample, live_versions, nights, quality_quarantine
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -26,7 +26,9 @@ from meddata_pipeline.storage.files import PUBLIC_FILE, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
+    import pyarrow as pa
 
     from meddata_pipeline.privacy.policy import Policy
     from meddata_pipeline.privacy.versions import Classes, Protected
@@ -103,7 +105,57 @@ def has_data(workplace: Workplace, product: str) -> bool:
 
 def _cohort_inputs(workplace: Workplace, spec: ProductSpec) -> dict[str, str]:
     parts = {kind: workplace.lake.combined(_deid_of(workplace, spec, kind)) for kind in DEID_KINDS}
-    return {**parts, "cohort": workplace.config_digest(f"products/{spec.cohort_product}/cohort.yaml")}
+    return {
+        **parts,
+        "aside": workplace.lake.combined(_aside_of(workplace, spec)),
+        "cohort": workplace.config_digest(f"products/{spec.cohort_product}/cohort.yaml"),
+    }
+
+
+def _aside_of(workplace: Workplace, spec: ProductSpec) -> list[Partition]:
+    """Rows that rules of quality put aside on the days that the cohort is built from."""
+    asides = [nights.aside_partition(*p.keys) for p in _deid_of(workplace, spec, "patient")]
+    return [p for p in asides if workplace.lake.manifest(p) is not None]
+
+
+def current_tables(
+    workplace: Workplace, con: duckdb.DuckDBPyConnection, parts: Mapping[str, Sequence[Partition]], aside: pa.Table
+) -> list[Balance]:
+    """Make the tables that a cohort reads: the newest version of each record, without voided ones and those put aside.
+
+    A record whose newest version is aside is left out: an older version must not come back in its place.
+
+    Args:
+        workplace: where.
+        con: gets one table per kind.
+        parts: de-identified partitions by kind.
+        aside: from quality_quarantine.kept_out.
+
+    Returns:
+        The balance of each kind's rows.
+    """
+    con.register("aside", aside)
+    balances = []
+    for kind, partitions in parts.items():
+        whole = workplace.read_all(partitions, _cohort_columns(kind))
+        con.register(f"all_{kind}", whole)
+        # Materialised once: several variables read the same table. Within a day each record stands once already.
+        con.execute(
+            f'CREATE TEMP TABLE "{kind}" AS SELECT * EXCLUDE (deleted), EXISTS (FROM aside a WHERE '  # noqa: S608
+            f"a.kind = '{kind}' AND a.hospital = t.hospital AND a.day = t.day AND a.record_key = t.record_key) AS bad "
+            f'FROM (SELECT * FROM "all_{kind}" '
+            "QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY day DESC) = 1) t WHERE NOT deleted"
+        )
+        con.unregister(f"all_{kind}")
+        newest, bad = map(int, con.execute(f'SELECT count(*), count(*) FILTER (bad) FROM "{kind}"').fetchall()[0])  # noqa: S608
+        con.execute(f'DELETE FROM "{kind}" WHERE bad')  # noqa: S608
+        for column in ("record_key", "bad"):
+            con.execute(f'ALTER TABLE "{kind}" DROP COLUMN {column}')
+        (left,) = con.execute(f'SELECT count(*) FROM "{kind}"').fetchall()[0]  # noqa: S608
+        excluded = {"quality": bad} if bad else {}
+        balances.append(Balance(kind, whole.num_rows, left, excluded, merged={"superseded": whole.num_rows - newest}))
+    con.unregister("aside")
+    return balances
 
 
 def build_cohort(workplace: Workplace, product: str) -> Outcome:
@@ -133,18 +185,9 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
     definition = cohorts.load_cohort(workplace.config, spec.cohort_product)
     as_of = max(p.keys[1] for p in partitions)
     con = workplace.query()
-    superseded: dict[str, int] = {}
-    for kind in DEID_KINDS:
-        whole = workplace.read_all(_deid_of(workplace, spec, kind), _cohort_columns(kind))
-        con.register(f"all_{kind}", whole)
-        # Materialised once: several variables read the same table. Within a day each record stands once already.
-        con.execute(
-            f'CREATE TEMP TABLE "{kind}" AS SELECT * EXCLUDE (record_key, deleted) FROM "all_{kind}" '  # noqa: S608
-            "QUALIFY row_number() OVER (PARTITION BY hospital, record_key ORDER BY day DESC) = 1 AND NOT deleted"
-        )
-        con.unregister(f"all_{kind}")
-        counted = con.execute(f'SELECT count(*) FROM "{kind}"').fetchall()  # noqa: S608
-        superseded[kind] = whole.num_rows - int(counted[0][0])
+    parts = {kind: _deid_of(workplace, spec, kind) for kind in DEID_KINDS}
+    aside = quality_quarantine.kept_out(workplace, _aside_of(workplace, spec))
+    rows = current_tables(workplace, con, parts, aside)
     made = cohorts.build(con, definition, as_of=date.fromisoformat(as_of))
     con.close()
     steps = made.flow
@@ -155,18 +198,14 @@ def build_cohort(workplace: Workplace, product: str) -> Outcome:
         raise Refused(
             "Nobody is eligible for the cohort", reasons=[Reason("empty-cohort", where=product)], where=product
         )
-    check = Check(
-        "row_balance",
-        balance.difference == 0,
-        "error",
-        "row-balance",
-        f"{balance.rows_in} persons in, {balance.rows_out} in the cohort",
-    )
+    off = [one.name for one in (balance, *rows) if one.difference]
+    detail = f"{balance.rows_in} persons in, {balance.rows_out} in the cohort; not exact: {', '.join(off) or 'none'}"
+    check = Check("row_balance", not off, "error", "row-balance", detail)
     facts = {
         "as_of": as_of,
         "persons": len(made.frame),
         "flow": _flow(steps),
-        "superseded": superseded,
+        "row_balances": {one.name: one.as_dict() for one in rows},
         "balance": balance.as_dict(),
     }
     table = pa.Table.from_pandas(made.frame, preserve_index=False).replace_schema_metadata(None)
@@ -438,34 +477,75 @@ def released_frame(workplace: Workplace, product: str) -> pd.DataFrame:
 
 
 def judge_quality(workplace: Workplace, product: str) -> Outcome:
-    """Check the candidate against its contract with Great Expectations; counts only leave."""
-    from meddata_pipeline.quality.api import validate
-    from meddata_pipeline.render.figures import bars
+    """Check the candidate against its contract with Great Expectations, beside the versions before; counts only leave.
 
+    The profile of the table is kept in the restricted zone: what it says of a version that is published later is the
+    history of the versions after it.
+    """
+    from meddata_pipeline.quality.api import profile, validate
+    from meddata_pipeline.quality.gx import write_docs
+    from meddata_pipeline.render.figures import bars
+    from meddata_pipeline.storage.files import replaced_dir
+
+    earlier = live_versions.beside(workplace, product)
+    history = [p for p in (profile_partition(product, v.number) for v in earlier) if workplace.lake.manifest(p)]
     inputs = {
         "table": workplace.manifest(candidate_partition("table", product)).digest,
         "contract": workplace.config_digest(f"products/{product}/contract.yaml"),
+        "history": workplace.lake.combined(history),
     }
     partition = candidate_partition("quality", product)
-    if (kept := workplace.kept(partition, inputs)) is not None:
+    folder = workplace.settings.zone("quality") / "products" / product
+    kept = workplace.kept(partition, inputs)
+    if kept is not None and folder.is_dir() and workplace.lake.manifest(candidate_partition("profile", product)):
         return kept
-    result = validate(released_frame(workplace, product), contract_of(workplace, product), engine="gx")
+    table, contract = released_frame(workplace, product), contract_of(workplace, product)
+    profiles = [workplace.load_object(p) for p in history]
+    result = validate(table, contract, engine="gx", history=profiles)
+    workplace.keep_object(candidate_partition("profile", product), profile(table, contract), inputs, Outcome(""))
+    with replaced_dir(folder) as new:
+        write_docs(result, new)
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
+    docs = f"{folder.relative_to(workplace.home).as_posix()}/{contract.table}.html"
+    past = {v.version: dossier.published_checks(workplace, product, v.version) for v in earlier}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
-        failed = [
-            c
-            for c in answer["checks"]
-            if (c["severity"] == "error") == (severity == "error") and c["status"] != "passed"
-        ]
+        failed = [c for c in answer["checks"] if _severe(c, severity) and c["status"] != "passed"]
+        facts = {
+            "failed": len(failed),
+            "errored": sum(c["status"] == "errored" for c in failed),
+            "failed_rows": {c["id"]: c["failed_rows"] for c in failed if c["status"] == "failed"},
+            "data_docs": docs,
+        }
         detail = ", ".join(f"{c['id']} {c['status']}" for c in failed)
-        checks.append(Check(name, not failed, severity, "contract", detail, {"failed": len(failed)}))  # type: ignore[arg-type]
+        figures = {"trend": _contract_trend({**past, "…": answer["checks"]}, severity)}
+        checks.append(Check(name, not failed, severity, "contract", detail, facts, figures))  # type: ignore[arg-type]
     scores = {name: value for name, value in answer["scores"].items() if value is not None}
     figures = {"scores": bars(list(scores), [float(v) for v in scores.values()], title="质量分 Quality scores")}
     facts = {"checks": len(answer["checks"]), "scores": scores}
     return workplace.keep_object(
         partition, answer, inputs, Outcome("", facts=facts, checks=tuple(checks), figures=figures)
     )
+
+
+def profile_partition(product: str, number: int) -> Partition:
+    """Partition of the profile of a published version: aggregates of its table."""
+    return Partition("candidate", "released-profile", (product, str(number)))
+
+
+def _severe(check: Mapping[str, Any], severity: str) -> bool:
+    return bool((check["severity"] == "error") == (severity == "error"))
+
+
+def _contract_trend(versions: Mapping[str, Sequence[Mapping[str, Any]]], severity: str) -> str:
+    """Share of the checks that passed, by version; the last is the candidate."""
+    from meddata_pipeline.render.figures import trend
+
+    shares: list[float | None] = []
+    for checks in versions.values():
+        of_it = [c["status"] == "passed" for c in checks if _severe(c, severity)]
+        shares.append(sum(of_it) / len(of_it) if of_it else None)
+    return trend(list(versions), {severity: shares}, title="通过的检查占比 Share of checks passed")
 
 
 def study_candidate(workplace: Workplace, product: str) -> Outcome:

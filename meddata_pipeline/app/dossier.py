@@ -44,6 +44,15 @@ def published_count(count: int) -> int:
     return count // _DIGITS_OF_A_COUNT * _DIGITS_OF_A_COUNT
 
 
+def published_checks(workplace: Workplace, product: str, version: str) -> list[dict[str, Any]]:
+    """The checks of a published version's quality.json; empty where it has none."""
+    from meddata_pipeline.exchange import release
+
+    path = release.product_dir(workplace.home, product) / version / "quality.json"
+    found: list[dict[str, Any]] = json.loads(path.read_bytes())["checks"] if path.is_file() else []
+    return found
+
+
 def part(workplace: Workplace, name: str, product: str) -> dict[str, Any]:
     """One part of a candidate that is kept as an object."""
     return workplace.load_object(Partition("candidate", name, (product,)))

@@ -41,6 +41,9 @@ TEXT_KINDS = tuple(kind for kind in DEID_KINDS if kinds()[kind].names("text"))
 #: The leak audit of a day (app/leak_audit.py): it lies in the deid layer, and its failed checks stop products too.
 AUDIT = "leak_audit"
 
+#: Layer of the verdicts on a day's de-identified rows (app/quality_station.py); failed checks in it stop products too.
+JUDGED = "judged"
+
 _QUARANTINE = "quarantine"
 _SPANS = "spans"
 #: Share of quarantined rows above which a delivery is worth a look; it does not stop the night.
@@ -134,7 +137,7 @@ def ingest_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, st
 def ingested(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome] | None:
     """The outcomes of an ingest that is still up to date, else None."""
     inputs = ingest_inputs(workplace, hospital, day)
-    return _all_kept(workplace, _records_partitions(hospital, day), inputs)
+    return all_kept(workplace, _records_partitions(hospital, day), inputs)
 
 
 def _records_partitions(hospital: str, day: str) -> dict[str, Partition]:
@@ -142,9 +145,10 @@ def _records_partitions(hospital: str, day: str) -> dict[str, Partition]:
     return {**partitions, _QUARANTINE: _quarantine_partition(hospital, day)}
 
 
-def _all_kept(
+def all_kept(
     workplace: Workplace, partitions: Mapping[str, Partition], inputs: Mapping[str, str]
 ) -> dict[str, Outcome] | None:
+    """The outcomes of a step that writes several partitions, where all of them were made from these inputs."""
     kept = {name: workplace.kept(partition, inputs) for name, partition in partitions.items()}
     found = {name: outcome for name, outcome in kept.items() if outcome is not None}
     return found if len(found) == len(partitions) else None
@@ -161,7 +165,7 @@ def ingest(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
 
     inputs = ingest_inputs(workplace, hospital, day)
     partitions = _records_partitions(hospital, day)
-    if (kept := _all_kept(workplace, partitions, inputs)) is not None:
+    if (kept := all_kept(workplace, partitions, inputs)) is not None:
         return kept
     profile = load_profile(workplace.config, hospital)
     key = workplace.keyring.derive("register")
@@ -430,7 +434,7 @@ def deidentified(workplace: Workplace, hospital: str, day: str) -> dict[str, Out
     """The outcomes of a de-identification that is still up to date, else None."""
     if workplace.lake.manifest(_persons_partition(hospital)) is None:
         return None
-    return _all_kept(workplace, _deid_partitions(hospital, day), deid_inputs(workplace, hospital, day))
+    return all_kept(workplace, _deid_partitions(hospital, day), deid_inputs(workplace, hospital, day))
 
 
 def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
@@ -449,7 +453,7 @@ def deidentify(workplace: Workplace, hospital: str, day: str) -> dict[str, Outco
     register = register_of(workplace, hospital)
     inputs = deid_inputs(workplace, hospital, day, register)
     partitions = _deid_partitions(hospital, day)
-    if (kept := _all_kept(workplace, partitions, inputs)) is not None:
+    if (kept := all_kept(workplace, partitions, inputs)) is not None:
         return kept
     if failed := failed_checks(workplace, hospital, day, ("records", "quarantine")):
         raise Refused("The records of this day did not pass their checks", reasons=failed, where=f"{hospital}/{day}")
@@ -573,11 +577,21 @@ def _spans(spans: list[pa.Table], residual: int, searched: int, review: Mapping[
     return Outcome("", facts=facts, checks=(check,), figures=figures)
 
 
+def judged_partition(kind: str, hospital: str, day: str) -> Partition:
+    """Partition of the verdicts on one kind's de-identified rows."""
+    return Partition(JUDGED, kind, (hospital, day))
+
+
+def aside_partition(hospital: str, day: str) -> Partition:
+    """Partition of the rows of a day that a rule of quality wants aside; written after the verdicts."""
+    return Partition(_QUARANTINE, "quality", (hospital, day))
+
+
 # -- gates of a night --------------------------------------------------------------------------------------------------
 
 
 def failed_checks(
-    workplace: Workplace, hospital: str, day: str, layers: Sequence[str] = ("records", "quarantine", "deid")
+    workplace: Workplace, hospital: str, day: str, layers: Sequence[str] = ("records", "quarantine", "deid", JUDGED)
 ) -> list[Reason]:
     """Checks of a hospital's day that block what is below it, as they stand in the manifests.
 
@@ -585,6 +599,7 @@ def failed_checks(
     """
     partitions = [*_records_partitions(hospital, day).values(), *_deid_partitions(hospital, day).values()]
     partitions.append(deid_partition(AUDIT, hospital, day))
+    partitions += [judged_partition(kind, hospital, day) for kind in DEID_KINDS]
     reasons: list[Reason] = []
     for partition in partitions:
         manifest = workplace.lake.manifest(partition) if partition.layer in layers else None
@@ -596,11 +611,17 @@ def failed_checks(
     return reasons
 
 
+def deid_digest(workplace: Workplace, hospital: str, day: str) -> str:
+    """Digest of all de-identified rows of a day."""
+    return workplace.lake.combined([deid_partition(kind, hospital, day) for kind in DEID_KINDS])
+
+
 def gate(workplace: Workplace, hospitals: Sequence[str]) -> list[Reason]:
     """Why products must not be built on these hospitals' nights; empty when all nights are closed and passed.
 
     A day counts as open when its de-identified tables were made from other records, or under an exclusion register
-    that has grown since: somebody who opted out could still be in.
+    that has grown since: somebody who opted out could still be in. It is open too while its de-identified rows have not
+    been judged as they are: a row that a rule wants aside could still be in.
     """
     reasons: list[Reason] = []
     for hospital in hospitals:
@@ -612,6 +633,11 @@ def gate(workplace: Workplace, hospitals: Sequence[str]) -> list[Reason]:
             made_from = manifest.inputs if manifest is not None else {}
             if made_from.get("records") != records or made_from.get("register") != register:
                 detail = "the day's records have not been de-identified as they are now"
+                reasons.append(Reason("night-not-closed", detail, f"{hospital}/{day}"))
+                continue
+            judged = workplace.lake.manifest(aside_partition(hospital, day))
+            if judged is None or judged.inputs.get("deid") != deid_digest(workplace, hospital, day):
+                detail = "the day's de-identified rows have not been judged as they are now"
                 reasons.append(Reason("night-not-closed", detail, f"{hospital}/{day}"))
     return reasons
 

@@ -24,6 +24,7 @@ class Check:
         code: machine-readable reason where it failed.
         detail: one sentence, without values.
         facts: counts.
+        figures: small SVG pictures by title.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Check:
     code: str = ""
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

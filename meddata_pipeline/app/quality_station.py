@@ -1,31 +1,41 @@
 """The station "deid" of quality: one hospital and day of de-identified rows against the rules of the canonical tables.
 
-What belongs here: reading the tables, computing those that rules see beside them, and which rows fail. What does not:
-the rules (config/quality), counting (quality), and what a night does with the verdict (checks, quarantine).
+What belongs here: reading the tables, computing those that rules see beside them, which rows fail, and the step of a
+night that keeps verdicts, Data Docs and the rows to put aside. What does not: the rules (config/quality), counting
+(quality), and what people say of rows put aside (quality_quarantine).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from meddata_pipeline.app import nights, quality_quarantine
 from meddata_pipeline.app.nights import DEID_KINDS, deid_partition
+from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.quality import api, sql
 from meddata_pipeline.quality.canonical import FILE, CanonicalRules, load_rules
-from meddata_pipeline.quality.checks import CheckSpec
+from meddata_pipeline.quality.checks import CheckResult, CheckSpec
 from meddata_pipeline.quality.table import Data, Table
+from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from meddata_pipeline.storage.lake import Partition
-
 #: Kinds of checks that judge a row by itself or by what it belongs to; a missing value alone makes no row bad.
 _COMPLETENESS = frozenset({"null", "missing"})
+
+#: Checks of every judged table, by the severity of the rules that they sum up; the first blocks what is below.
+SEVERITIES = {"errors": "error", "warnings": "warning", "notes": "info"}
+#: Failed rules that a check names, and days that its figure shows.
+_NAMED = 20
+_DAYS = 10
+_ASIDE = "aside"
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,10 @@ def judge_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str
     rules = load_rules(workplace.config)
     known = sorted({known.kind for known in rules.known})
     return {
-        "deid": lake.combined([deid_partition(kind, hospital, day) for kind in DEID_KINDS]),
+        "deid": nights.deid_digest(workplace, hospital, day),
         "known": lake.combined([p for kind in known for p in _partitions(workplace, hospital, kind)]),
         "rules": workplace.config_digest(FILE, "vocabulary/units.yaml"),
+        "released": quality_quarantine.released_digest(workplace, hospital, day),
     }
 
 
@@ -179,3 +190,109 @@ def judge(
 def _tells_rows(spec: CheckSpec) -> bool:
     """Whether a failing row is a bad row, rather than one of many that lack a value."""
     return spec.counted == "rows" and (spec.kind not in _COMPLETENESS or spec.severity == "error")
+
+
+# -- the step of a night -----------------------------------------------------------------------------------------------
+
+
+def docs_folder(workplace: Workplace, hospital: str, day: str) -> Path:
+    """Folder of a day's Data Docs: counts only, but exact ones, so in the restricted zone."""
+    return workplace.settings.zone("quality") / hospital / day
+
+
+def _partitions_of(hospital: str, day: str) -> dict[str, Partition]:
+    kinds = {kind: nights.judged_partition(kind, hospital, day) for kind in DEID_KINDS}
+    return {**kinds, _ASIDE: nights.aside_partition(hospital, day)}
+
+
+def judged(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome] | None:
+    """The outcomes of a judgement that is still up to date, else None."""
+    kept = nights.all_kept(workplace, _partitions_of(hospital, day), judge_inputs(workplace, hospital, day))
+    if kept is None or not docs_folder(workplace, hospital, day).is_dir():
+        return None
+    return {kind: kept[kind] for kind in DEID_KINDS}
+
+
+def check_day(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
+    """Judge a hospital's day: verdicts by kind, Data Docs, and the rows that rules want aside.
+
+    Returns:
+        An outcome per kind, with a check per severity; empty where that day has not been de-identified.
+    """
+    if workplace.lake.manifest(deid_partition("spans", hospital, day)) is None:
+        return {}
+    outcomes = judged(workplace, hospital, day)
+    if outcomes is None:
+        outcomes = _judge_and_keep(workplace, hospital, day)
+    trend = _trend(workplace, hospital, day)
+    return {kind: replace(o, checks=tuple(_drawn(c, trend[kind]) for c in o.checks)) for kind, o in outcomes.items()}
+
+
+def _judge_and_keep(workplace: Workplace, hospital: str, day: str) -> dict[str, Outcome]:
+    from meddata_pipeline.quality.gx import write_docs
+    from meddata_pipeline.storage.files import replaced_dir
+
+    inputs = judge_inputs(workplace, hospital, day)
+    partitions = _partitions_of(hospital, day)
+    judgement = judge_deid(workplace, hospital, day)
+    folder = docs_folder(workplace, hospital, day)
+    with replaced_dir(folder) as new:
+        write_docs(judgement.result, new)
+    aside = quality_quarantine.table(workplace, hospital, day, judgement.quarantine())
+    by_kind = quality_quarantine.counts_of(aside)
+    docs = folder.relative_to(workplace.home).as_posix()
+    outcomes = {}
+    for kind in DEID_KINDS:
+        tables = [kind, *(derived.name for derived in judgement.rules.derived if derived.of == kind)]
+        checks = [c for c in judgement.result.checks if c.spec.table in tables]
+        facts = {
+            "rows_judged": judgement.result.tables.get(kind, 0),
+            "rows_aside": {line["check"]: line["rows"] for line in by_kind if line["kind"] == kind},
+            "data_docs": [f"{docs}/{table}.html" for table in tables],
+        }
+        outcome = Outcome("", facts=facts, checks=tuple(_check(n, s, checks, facts) for n, s in SEVERITIES.items()))
+        answer = {"checks": [check.as_dict() for check in checks]}
+        outcomes[kind] = workplace.keep_object(partitions[kind], answer, inputs, outcome)
+    # Last: without it the day counts as not judged.
+    workplace.keep(partitions[_ASIDE], aside, inputs, Outcome("", facts={"aside": by_kind}))
+    return outcomes
+
+
+def _check(name: str, severity: str, results: Sequence[CheckResult], facts: Mapping[str, Any]) -> Check:
+    """One severity's rules of one kind, summed up; a rule that could not be counted is not passed."""
+    of_it = [result for result in results if result.spec.severity == severity]
+    bad = [result for result in of_it if result.status != "passed"]
+    named = [f"{result.spec.id} {result.status}" for result in bad[:_NAMED]]
+    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    detail = f"{len(bad)} of {len(of_it)} rules not passed" + (f": {', '.join(named)}{more}" if bad else "")
+    counted = {
+        "rules": len(of_it),
+        "not_passed": len(bad),
+        "errored": sum(result.status == "errored" for result in bad),
+        "failed_rows": {result.spec.id: result.failed_rows for result in bad if result.status == "failed"},
+        "data_docs": facts["data_docs"],
+    }
+    return Check(name, not bad, "error" if severity == "error" else "warning", f"quality-{name}", detail, counted)
+
+
+def _trend(workplace: Workplace, hospital: str, day: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Share of rules passed: kind → day → check, over the hospital's days up to this one."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in DEID_KINDS:
+        days = [p.keys[1] for p in workplace.lake.partitions(nights.JUDGED, kind) if p.keys[0] == hospital]
+        for one in sorted(d for d in days if d <= day)[-_DAYS:]:
+            manifest = workplace.manifest(nights.judged_partition(kind, hospital, one))
+            for check in Outcome.from_facts("", None, manifest.facts).checks:
+                if check.facts["rules"]:
+                    share = 1 - check.facts["not_passed"] / check.facts["rules"]
+                    found.setdefault(kind, {}).setdefault(one, {})[check.name] = share
+    return found
+
+
+def _drawn(check: Check, days: Mapping[str, Mapping[str, float]]) -> Check:
+    """The check with its figure; drawn when shown, since it tells of other days too."""
+    from meddata_pipeline.render.figures import trend
+
+    line = [shares.get(check.name) for shares in days.values()]
+    title = "通过的规则占比 Share of rules passed"
+    return replace(check, figures={"trend": trend([d[5:] for d in days], {check.name: line}, title=title)})

@@ -183,6 +183,9 @@ def _commit(workplace: Workplace, product: str, meta: dict[str, Any]) -> Commit:
         persons = workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])
         workplace.lake.write(candidates.persons_partition(product, number), persons)
         live_versions.remember(workplace, product, number)
+        profile = candidates.candidate_partition("profile", product)
+        if workplace.lake.manifest(profile) is not None:
+            workplace.lake.write(candidates.profile_partition(product, number), workplace.lake.read(profile))
     signer = Signer.from_keyring(workplace.keyring, "publisher")
     return releases.commit(
         workplace.home, product, folder, manifest, signer, contributions=candidates.contributions(workplace, product)

@@ -15,6 +15,7 @@ ZONES = (
     "cohort",
     "candidate",
     "quarantine",
+    "quality",
     "review",
     "optout",
     "keys",

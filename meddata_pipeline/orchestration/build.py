@@ -12,7 +12,7 @@ from dagster import Definitions, in_process_executor
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.settings import Settings
 from meddata_pipeline.orchestration import jobs, schedules, sensors
-from meddata_pipeline.orchestration.assets import deid, landing, products
+from meddata_pipeline.orchestration.assets import deid, landing, products, quality
 
 
 def workplace_from_env() -> Workplace:
@@ -29,7 +29,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> Defini
         resource_overrides: resources to use in place of those from the environment, e.g. ``{"workplace": …}``.
     """
     return Definitions(
-        assets=[*landing.build(), *deid.build(), *products.build()],
+        assets=[*landing.build(), *deid.build(), *quality.build(), *products.build()],
         jobs=jobs.build(),
         schedules=schedules.build(),
         sensors=sensors.build(),

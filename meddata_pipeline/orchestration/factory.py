@@ -4,7 +4,7 @@ What belongs here: what all assets have in common (owner, kinds, pool, retries, 
 assets there are (assets/) and what a step does (app/).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from importlib import resources
@@ -39,7 +39,8 @@ from meddata_pipeline.orchestration.metadata import Lineage, check_result, metad
 #: A step answers the outcomes of its assets by name; an asset that is missing waits (a release without signatures).
 Step = Callable[[Workplace, Any], Mapping[str, Outcome]]
 
-#: Checks by asset: their names. All are blocking: what is below does not run when one of severity error fails.
+#: Checks by asset: their names. All but advisory ones are blocking: what is below does not run when one of severity
+#: error fails.
 Checks = Mapping[str, Sequence[str]]
 
 _RETRY = RetryPolicy(max_retries=2, delay=2)
@@ -137,6 +138,7 @@ def layer(
     checks: Checks,
     lineage: Mapping[str, Lineage] | None = None,
     pool: str | None = None,
+    advisory: Collection[str] = (),
 ) -> AssetsDefinition:
     """One op that materializes one or several assets of a layer.
 
@@ -148,13 +150,16 @@ def layer(
         checks: names of the blocking checks by asset.
         lineage: column lineage by asset.
         pool: concurrency pool of heavy steps.
+        advisory: names of checks that never stop anything.
     """
 
     @multi_asset(
         name=name,
         specs=list(specs),
         partitions_def=partitions,
-        check_specs=[AssetCheckSpec(c, asset=a, blocking=True) for a, names in checks.items() for c in names],
+        check_specs=[
+            AssetCheckSpec(c, asset=a, blocking=c not in advisory) for a, names in checks.items() for c in names
+        ],
         retry_policy=_RETRY,
         backfill_policy=BackfillPolicy.multi_run(30) if partitions else None,
         pool=pool,

@@ -6,10 +6,11 @@ from typing import Any
 
 from dagster import AssetSelection, define_asset_job
 
-INGEST, IDENTIFY, DEIDENTIFY, PRODUCT, SITE = (
+INGEST, IDENTIFY, DEIDENTIFY, JUDGE, PRODUCT, SITE = (
     "ingest_delivery",
     "identify_hospital",
     "deidentify_delivery",
+    "judge_delivery",
     "build_product",
     "publish_site",
 )
@@ -35,6 +36,12 @@ def build() -> list[Any]:
             DEIDENTIFY,
             groups("deid") - identities,
             description="一家医院一天的去标识化。De-identify one hospital's day.",
+        ),
+        define_asset_job(
+            JUDGE,
+            groups("quality"),
+            description="一家医院一天的质量检查，在其各日均已去标识化之后。"
+            "Quality of one hospital's day, after all of its days have been de-identified.",
         ),
         define_asset_job(
             PRODUCT,

@@ -28,7 +28,12 @@ Lineage = Mapping[str, Iterable[tuple[str, str]]]
 
 
 #: Facts that count persons or rows of persons: small numbers in them stay in the restricted zone's manifests.
-_COUNTS_OF_PERSONS = frozenset({"flow", "balance", "excluded", "persons", "suppressed", "report", "recount"})
+_COUNTS_OF_PERSONS = frozenset(
+    {
+        *("flow", "balance", "excluded", "persons", "suppressed", "report", "recount"),
+        *("row_balances", "failed_rows", "rows_aside"),
+    }
+)
 _LIMIT = 10
 
 
@@ -68,10 +73,15 @@ def metadata(outcome: Outcome, lineage: Lineage | None = None) -> dict[str, Any]
             for column, sources in lineage.items()
         }
         shown["dagster/column_lineage"] = TableColumnLineage(deps_by_column=deps)
-    for name, exact in outcome.facts.items():
+    return {**shown, **_facts(outcome.facts, outcome.figures)}
+
+
+def _facts(facts: Mapping[str, Any], figures: Mapping[str, str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, exact in facts.items():
         value = masked(exact) if name in _COUNTS_OF_PERSONS else exact
         shown[name] = MetadataValue.json(value) if isinstance(value, dict | list) else value
-    for title, svg in outcome.figures.items():
+    for title, svg in figures.items():
         shown[title] = picture(title, svg)
     return shown
 
@@ -79,14 +89,13 @@ def metadata(outcome: Outcome, lineage: Lineage | None = None) -> dict[str, Any]
 def check_result(asset: str, check: Check) -> AssetCheckResult:
     """One check as Dagster knows it."""
     severity = AssetCheckSeverity.ERROR if check.severity == "error" else AssetCheckSeverity.WARN
-    facts = {name: MetadataValue.json(v) if isinstance(v, dict | list) else v for name, v in check.facts.items()}
     return AssetCheckResult(
         asset_key=AssetKey(asset),
         check_name=check.name,
         passed=check.passed,
         severity=severity,
         description=check.detail or None,
-        metadata=facts,
+        metadata=_facts(check.facts, check.figures),
     )
 
 

@@ -11,8 +11,11 @@ import warnings
 from dagster import (
     AllPartitionMapping,
     DagsterInstance,
+    DimensionPartitionMapping,
     DynamicPartitionsDefinition,
+    IdentityPartitionMapping,
     MultiPartitionKey,
+    MultiPartitionMapping,
     MultiPartitionsDefinition,
     MultiToSingleDimensionPartitionMapping,
 )
@@ -25,10 +28,17 @@ deliveries = MultiPartitionsDefinition({HOSPITAL: hospitals, DAY: days})
 products = DynamicPartitionsDefinition(name=PRODUCT)
 
 with warnings.catch_warnings():
-    # Dagster calls this mapping beta; silenced here and nowhere else.
+    # Dagster calls these mappings beta; silenced here and nowhere else.
     warnings.simplefilter("ignore")
     #: One hospital's partition beside all of its days, in both directions.
     by_hospital = MultiToSingleDimensionPartitionMapping(partition_dimension_name=HOSPITAL)
+    #: One hospital's day beside all days of that hospital.
+    all_days = MultiPartitionMapping(
+        {
+            HOSPITAL: DimensionPartitionMapping(HOSPITAL, IdentityPartitionMapping()),
+            DAY: DimensionPartitionMapping(DAY, AllPartitionMapping()),
+        }
+    )
 everything = AllPartitionMapping()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 
-from meddata_pipeline.app import candidates, leak_audit, nights, publication, releases
+from meddata_pipeline.app import candidates, leak_audit, nights, publication, quality_station, releases
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.orchestration import jobs
@@ -177,6 +177,18 @@ class Runner:
                         _tags(hospital),
                         f"{hospital} {day} deid",
                     )
+            self._judge(instance, hospital)
+
+    def _judge(self, instance: DagsterInstance, hospital: str) -> None:
+        """Judge the days of a hospital: after all of them, since rules look at what is known from any day."""
+        for day in nights.days_with_records(self.workplace, hospital):
+            if nights.deidentified(self.workplace, hospital, day) is None:
+                continue
+            if quality_station.judged(self.workplace, hospital, day) is None:
+                self._planned += 1
+                self._execute(
+                    instance, jobs.JUDGE, delivery_key(hospital, day), _tags(hospital), f"{hospital} {day} quality"
+                )
 
     # -- products --------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,15 @@ def load_rules(config: Config) -> CanonicalRules:
     return CanonicalRules(parse_contract(contract, where=FILE), derived, known)
 
 
+def known_kinds(config: Config) -> list[str]:
+    """Kinds whose rows of all days the rules look at, sorted; without reading the rules themselves.
+
+    Args:
+        config: the configuration folders.
+    """
+    return sorted({str(entry["kind"]) for entry in config.load(FILE)["known"].values()})
+
+
 def deid_columns(kind: str) -> dict[str, ColumnType | str]:
     """Names and types of the columns that a kind's rows have after de-identification."""
     kept = {c.name: c.type for c in kinds()[kind].columns if c.sensitivity not in {"direct", "staff"}}

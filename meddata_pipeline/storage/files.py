@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_DIR = 0o700
@@ -65,3 +67,22 @@ def clear_dir(path: Path) -> Path:
     if path.exists():
         shutil.rmtree(path)
     return ensure_private_dir(path)
+
+
+@contextmanager
+def replaced_dir(path: Path) -> Iterator[Path]:
+    """An empty private folder beside another one that takes its place as a whole when the block ends well.
+
+    Args:
+        path: the folder to replace; it need not exist. What a killed process left beside it is removed.
+    """
+    ensure_private_dir(path.parent)
+    new, old = (path.with_name(f".{path.name}.{suffix}") for suffix in ("part", "old"))
+    yield clear_dir(new)
+    if old.exists():
+        shutil.rmtree(old)
+    if path.exists():
+        path.replace(old)
+    new.replace(path)
+    if old.exists():
+        shutil.rmtree(old)

@@ -18,7 +18,7 @@ from meddata_pipeline.orchestration.build import build_defs
 from meddata_pipeline_tests.orchestration import graph, world
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = {"landing", "records", "deid", "cohort", "candidate", "release", "catalog", "exchange"}
+GROUPS = {"landing", "records", "deid", "quality", "cohort", "candidate", "release", "catalog", "exchange"}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def test_gates_block(defs: Definitions) -> None:
         ("candidate_table", "live_versions"),
         ("candidate_risk", "risk_below_limit"),
         ("candidate_risk", "linkage_attack"),
+        ("quality_lab", "errors"),
         ("candidate_quality", "contract_errors"),
         ("candidate_dossier", "no_identifier_inside"),
     }

@@ -47,10 +47,11 @@ def _site(workplace: Workplace, _: Any) -> Mapping[str, Outcome]:
 
 def build() -> list[AssetsDefinition]:
     """The assets of the layers cohort, candidate, release, catalog and exchange."""
-    deid = [AssetDep(f"deid_{kind}", partition_mapping=everything) for kind in nights.DEID_KINDS]
+    layers = ("deid", "quality")
+    nights_of = [AssetDep(f"{n}_{kind}", partition_mapping=everything) for n in layers for kind in nights.DEID_KINDS]
     site = [AssetDep("catalog_entry", partition_mapping=everything)]
     return [
-        _per_product("cohort_table", deid, candidates.build_cohort, ["row_balance"]),
+        _per_product("cohort_table", nights_of, candidates.build_cohort, ["row_balance"]),
         _per_product("cohort_study", ["cohort_table"], candidates.study_cohort),
         _per_product(
             "candidate_table", ["cohort_table"], candidates.protect, ["row_balance", "k_anonymity", "live_versions"]
