@@ -33,7 +33,7 @@ app = typer.Typer(
     help="From raw hospital extracts to data products. 从医院原始数据到可交易的数据产品。",
 )
 
-quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that ingest put aside. 隔离的行。")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that ingest or a quality rule put aside. 隔离的行。")
 review_app = typer.Typer(no_args_is_help=True, help="Spans that people look at. 需人工复核的片段。")
 release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, by role. 按角色审批候选版本。")
 keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
@@ -380,7 +380,7 @@ def quarantine_list(
     lang: Lang = None,
     as_json: Json = False,
 ) -> None:
-    """Count quarantined rows by hospital, day, table, file and reason.
+    """Count quarantined rows by hospital, day, table, file and reason; those of quality rules by check.
 
     Example: meddata quarantine list --hospital hospital-a
     """
@@ -390,7 +390,9 @@ def quarantine_list(
     items = counts(settings, hospital, day)
     body = {"items": items, "rows": sum(i["rows"] for i in items)}
     lines = [
-        f"{i['hospital']} {i['day']} {i['table'] or '-'} {i['file']} {i['reason']}: {i['rows'] or 'the whole file'}"
+        f"{i['hospital']} {i['day']} {i['table'] or '-'} {i['file'] or '-'} {i['reason']}: "
+        + str(i["rows"] or "the whole file")
+        + (_say(settings.lang, f"，已放行 {let}", f", {let} released") if (let := i.get("released", 0)) else "")
         for i in items
     ]
     total = _say(settings.lang, f"共 {body['rows']} 行", f"{body['rows']} rows in all")
@@ -431,11 +433,40 @@ def quarantine_show(
     def text(body: dict[str, Any]) -> str:
         return "\n".join(
             f"{i['table'] or '-'} {i['file']}:{'-' if i['row'] is None else i['row']} {i['reason']} {i['column']}"
+            + (_say(workplace.settings.lang, "已放行", "released") if i.get("released") else "")
             + (f"\n    {review.printable(i['raw'])}" if visible else "")
             for i in body["items"]
         )
 
     answer({"items": items}, as_json, text)
+
+
+@quarantine_app.command("release")
+def quarantine_release(
+    hospital: str,
+    day: str,
+    worker: Annotated[str, typer.Option("--worker", help="Who says so.")],
+    reason: Words,
+    check: Annotated[str | None, typer.Option("--check", help="Only what this check put aside.")] = None,
+    row: Annotated[int | None, typer.Option("--row", help="Only this row of its table, as `show` numbers it.")] = None,
+    home: Home = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """State that rows which a quality rule put aside are right after all; the next run lets them into cohorts.
+
+    Example: meddata quarantine release hospital-a 2024-01-01 --row 7 --worker zhang --reason "checked in the record"
+    """
+    from meddata_pipeline.app.quality_quarantine import release
+
+    workplace = _look(home, None, lang)
+    made = release(workplace, hospital, day, worker=worker, reason=reason, check=check, row=row)
+
+    def text(body: dict[str, Any]) -> str:
+        lines = [f"{i['table']}:{i['row']} {i['reason']}{'' if i['new'] else ' (already)'}" for i in body["items"]]
+        return "\n".join([*lines, f"    next: {body['next_command']}"])
+
+    answer(made, as_json, text)
 
 
 # -- review of uncertain spans -----------------------------------------------------------------------------------------

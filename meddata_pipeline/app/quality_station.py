@@ -18,7 +18,7 @@ from meddata_pipeline.app.nights import DEID_KINDS, deid_partition
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.quality import api, sql
-from meddata_pipeline.quality.canonical import FILE, CanonicalRules, load_rules
+from meddata_pipeline.quality.canonical import FILE, CanonicalRules, known_kinds, load_rules
 from meddata_pipeline.quality.checks import CheckResult, CheckSpec
 from meddata_pipeline.quality.table import Data, Table
 from meddata_pipeline.storage.lake import Partition
@@ -73,8 +73,7 @@ def judge_inputs(workplace: Workplace, hospital: str, day: str) -> dict[str, str
         day: of delivery.
     """
     lake = workplace.lake
-    rules = load_rules(workplace.config)
-    known = sorted({known.kind for known in rules.known})
+    known = known_kinds(workplace.config)
     return {
         "deid": nights.deid_digest(workplace, hospital, day),
         "known": lake.combined([p for kind in known for p in _partitions(workplace, hospital, kind)]),

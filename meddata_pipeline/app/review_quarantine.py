@@ -1,7 +1,8 @@
 """The quarantine as people see it: counts for everybody, rows for those who may look into the restricted zone.
 
-What belongs here: listing and showing. What does not: deciding that a row is bad (ingest). There is no release of
-single rows: a hospital that delivers the corrected file replaces what it sent, and the row balance stays exact.
+What belongs here: listing and showing what ingest and the rules of quality put aside. What does not: deciding that a
+row is bad (ingest, quality_station). A row that ingest could not map is never released: a hospital that delivers the
+corrected file replaces what it sent. Rows of the station deid are, see quality_quarantine.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from meddata_pipeline.app import status
+from meddata_pipeline.app import quality_quarantine, status
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.core.settings import Settings
@@ -19,7 +20,8 @@ from meddata_pipeline.storage.lake import Partition
 def counts(settings: Settings, hospital: str | None = None, day: str | None = None) -> list[dict[str, Any]]:
     """Quarantined rows by hospital, day, table, file and reason; nothing in it comes from a patient.
 
-    A file that was put aside whole has 0 rows: what it holds cannot be counted.
+    A file that was put aside whole has 0 rows: what it holds cannot be counted. Rows that a rule of quality put aside
+    have the station ``deid``, the check as reason, no file, and how many of them people have released.
 
     Args:
         settings: of the home.
@@ -30,18 +32,20 @@ def counts(settings: Settings, hospital: str | None = None, day: str | None = No
         BadInput: there is no home.
     """
     status.require_home(settings)
-    return [
-        {"hospital": h, "day": d, "table": b["source_table"], "file": b["file"], "reason": reason, "rows": rows}
+    raw = {"station": "raw"}
+    ingested = [
+        {**raw, "hospital": h, "day": d, "table": b["source_table"], "file": b["file"], "reason": reason, "rows": rows}
         for (h, d), facts in sorted(status.deliveries(settings).items())
         if hospital in (None, h) and day in (None, d)
         for b in facts["balance"]
         for reason, rows in b["quarantined"].items()
     ] + [
-        {"hospital": h, "day": d, **whole, "rows": 0}
+        {**raw, "hospital": h, "day": d, **whole, "rows": 0}
         for (h, d), facts in sorted(status.deliveries(settings).items())
         if hospital in (None, h) and day in (None, d)
         for whole in facts.get("files_refused", ())
     ]
+    return ingested + quality_quarantine.counts(settings, hospital, day)
 
 
 def rows(workplace: Workplace, hospital: str, day: str, reason: str | None = None) -> list[dict[str, Any]]:
@@ -54,7 +58,8 @@ def rows(workplace: Workplace, hospital: str, day: str, reason: str | None = Non
         reason: only rows with this reason.
 
     Returns:
-        ``{"table", "file", "row", "column", "reason", "raw"}`` each; ``row`` is None for a whole file.
+        ``{"station", "table", "file", "row", "column", "reason", "raw"}`` each; ``row`` is None for a whole file.
+        Rows of the station ``deid`` have ``released`` too.
 
     Raises:
         BadInput: that delivery has not been ingested.
@@ -65,8 +70,9 @@ def rows(workplace: Workplace, hospital: str, day: str, reason: str | None = Non
         raise BadInput(
             "This delivery has not been ingested", where=f"{hospital}/{day}", next_step="See `meddata quarantine list`"
         )
-    return [
+    ingested = [
         {
+            "station": "raw",
             "table": r["source_table"],
             "file": f"#{r['file_digest'][:8]}",
             "row": r["source_row"],
@@ -77,6 +83,7 @@ def rows(workplace: Workplace, hospital: str, day: str, reason: str | None = Non
         for r in workplace.lake.read(where).to_pylist()
         if reason in (None, r["reason"])
     ]
+    return ingested + quality_quarantine.rows(workplace, hospital, day, reason)
 
 
 def without_values(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

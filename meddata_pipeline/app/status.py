@@ -15,15 +15,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from meddata_pipeline.app import candidates, releases
+from meddata_pipeline.app.outcome import Check
 from meddata_pipeline.app.workplace import Workplace
-from meddata_pipeline.core.errors import BadInput, MeddataError
+from meddata_pipeline.core.errors import BadInput, ConfigError, MeddataError
 from meddata_pipeline.core.settings import Settings
 from meddata_pipeline.storage.keys import Keyring, default_key_file, demo_keyring, home_uses_demo_keys
 from meddata_pipeline.storage.lake import Lake
 
 #: A hospital that has been silent for longer than this is not late, it has stopped.
 _LATE_DAYS = 31
+_ARRIVAL = "arrival.yaml"
 _DISK_LOW = 5 * 2**30
 _SIGN_OFF_CODES = {"missing-signature", "untrusted-signature", "rejected"}
 
@@ -73,10 +77,28 @@ def overview(workplace: Workplace) -> dict[str, Any]:
     Raises:
         BadInput: there is no home.
     """
+    settings = workplace.settings
+    require_home(settings)
+    hospitals, ignored = arrivals(workplace)
+    return {
+        "home": str(settings.home),
+        "demo": home_uses_demo_keys(settings),
+        "hospitals": hospitals,
+        "products": [_product(workplace, product) for product in workplace.config.products()],
+        "ignored": ignored,
+        "orders": _orders(workplace),
+    }
+
+
+def arrivals(workplace: Workplace) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """What has arrived, is late or partial, per hospital, and what in the landing folder is no delivery.
+
+    Args:
+        workplace: home and landing folder; neither needs to be complete.
+    """
     from meddata_pipeline.ingest import landing
 
     settings = workplace.settings
-    require_home(settings)
     looked = landing.look(workplace.landing) if workplace.landing.is_dir() else landing.Landing(())
     ingested = deliveries(settings)
     days: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
@@ -91,14 +113,60 @@ def overview(workplace: Workplace) -> dict[str, Any]:
         _hospital(hospital, days.get(hospital, {}), days, newest, configured=hospital in known)
         for hospital in sorted({*known, *days})
     ]
-    return {
-        "home": str(settings.home),
-        "demo": home_uses_demo_keys(settings),
-        "hospitals": hospitals,
-        "products": [_product(workplace, product) for product in workplace.config.products()],
-        "ignored": [{"entry": entry, "reason": why} for entry, why in looked.ignored],
-        "orders": _orders(workplace),
+    return hospitals, [{"entry": entry, "reason": why} for entry, why in looked.ignored]
+
+
+class ArrivalTerms(BaseModel):
+    """arrival.yaml.
+
+    Attributes:
+        days: a hospital is late when its newest delivery is older.
+        hospitals: the same for single hospitals.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: int = Field(ge=1)
+    hospitals: dict[str, int]
+
+
+def on_time(workplace: Workplace, today: date) -> Check:
+    """Whether every hospital has delivered lately; it only warns.
+
+    Args:
+        workplace: home and landing folder.
+        today: the day to count from; the wall clock is read by whoever asks.
+
+    Raises:
+        ConfigError: arrival.yaml is wrong.
+    """
+    try:
+        terms = ArrivalTerms.model_validate(workplace.config.load(_ARRIVAL))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ConfigError(f"The key {'.'.join(map(str, first['loc']))} is wrong", where=_ARRIVAL) from None
+    late: dict[str, str] = {}
+    stopped: dict[str, str] = {}
+    hospitals, _ = arrivals(workplace)
+    for hospital in hospitals:
+        whole = [d["day"] for d in hospital["days"] if d["state"] != "partial"]
+        if not whole:
+            continue
+        silent = (today - date.fromisoformat(whole[-1])).days
+        if silent > max(_LATE_DAYS, terms.hospitals.get(hospital["id"], terms.days)):
+            stopped[hospital["id"]] = whole[-1]
+        elif silent > terms.hospitals.get(hospital["id"], terms.days):
+            late[hospital["id"]] = whole[-1]
+    detail = "; ".join(f"{hospital}: newest delivery {day}" for hospital, day in late.items())
+    facts = {
+        "late": late,
+        "stopped": stopped,
+        "behind_others": {h["id"]: h["late"] for h in hospitals if h["late"]},
+        "partial": {h["id"]: h["partial"] for h in hospitals if h["partial"]},
     }
+    return Check(
+        "hospitals_on_time", not late, "warning", "late-hospitals", detail or "every hospital is on time", facts
+    )
 
 
 def _hospital(

@@ -30,6 +30,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> Defini
     """
     return Definitions(
         assets=[*landing.build(), *deid.build(), *quality.build(), *products.build()],
+        asset_checks=landing.checks(),
         jobs=jobs.build(),
         schedules=schedules.build(),
         sensors=sensors.build(),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster import AssetSelection, define_asset_job
+from dagster import AssetCheckKey, AssetKey, AssetSelection, define_asset_job
 
-INGEST, IDENTIFY, DEIDENTIFY, JUDGE, PRODUCT, SITE = (
+INGEST, IDENTIFY, DEIDENTIFY, JUDGE, PRODUCT, SITE, ARRIVAL = (
     "ingest_delivery",
     "identify_hospital",
     "deidentify_delivery",
     "judge_delivery",
     "build_product",
     "publish_site",
+    "look_for_late_hospitals",
 )
 
 
@@ -21,10 +22,11 @@ def build() -> list[Any]:
     groups = AssetSelection.groups
     identities = AssetSelection.assets("identities")
     site = AssetSelection.assets("catalog_site")
+    on_time = AssetSelection.checks(AssetCheckKey(AssetKey("landing_delivery"), "hospitals_on_time"))
     return [
         define_asset_job(
             INGEST,
-            groups("landing", "records"),
+            groups("landing", "records") - on_time,
             description="一家医院一天的交付：读取、映射、隔离。One hospital's day: read, map, quarantine.",
         ),
         define_asset_job(
@@ -47,6 +49,9 @@ def build() -> list[Any]:
             PRODUCT,
             groups("cohort", "candidate", "release", "catalog", "exchange") - site,
             description="一个产品：队列、候选、发布、目录、交付与结算。One product from cohort to settlement.",
+        ),
+        define_asset_job(
+            ARRIVAL, on_time, description="哪些医院逾期未交付。Which hospitals have not delivered for too long."
         ),
         define_asset_job(SITE, site, description="生成目录网站。Build the catalogue's site."),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dagster import RunRequest, ScheduleDefinition, ScheduleEvaluationContext, schedule
 
-from meddata_pipeline.orchestration.jobs import IDENTIFY
+from meddata_pipeline.orchestration.jobs import ARRIVAL, IDENTIFY
 from meddata_pipeline.orchestration.partitions import HOSPITAL
 
 
@@ -25,4 +25,12 @@ def build() -> list[ScheduleDefinition]:
             tags = {"meddata/hospital": hospital, "meddata/night": night}
             yield RunRequest(run_key=f"{night}|{hospital}", partition_key=hospital, tags=tags)
 
-    return [close_night]
+    late = ScheduleDefinition(
+        name="look_for_late_hospitals",
+        job_name=ARRIVAL,
+        cron_schedule="0 9 * * *",
+        execution_timezone="Asia/Shanghai",
+        description="每天 09:00 查看哪些医院逾期未交付。"
+        "Looks at 09:00 which hospitals have not delivered for too long.",
+    )
+    return [close_night, late]

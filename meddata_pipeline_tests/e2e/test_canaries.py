@@ -110,6 +110,18 @@ def test_no_canary_is_found_outside_landing_and_restricted(world: World) -> None
     assert world.said(world.answer) == set()
 
 
+def test_data_docs_and_verdicts_hold_none_either(world: World) -> None:
+    """They lie in the restricted zone, in clear: people open the pages, and status reads the manifests."""
+    docs = world.home / "restricted" / "quality"
+    assert len(list(docs.glob("hospital-*/*/lab.html"))) == 6
+    assert list(docs.glob("products/*/*.html"))
+    assert world.search.below(docs) == {}
+    manifests = [p for n in ("judged", "quarantine/quality") for p in (docs.parent / n).rglob("_manifest.json")]
+    assert len(manifests) > 6
+    for path in manifests:
+        assert world.search.inside(path.read_bytes()) == set(), path.parent
+
+
 def test_commands_that_look_at_a_home_say_none(world: World) -> None:
     home = world.home
     for arguments in (

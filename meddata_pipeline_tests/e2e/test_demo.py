@@ -111,8 +111,21 @@ def test_later_tables_lose_no_row_without_a_reason(demo: Demo) -> None:
             assert balance["rows_in"] == before
             assert balance["rows_out"] == manifest.rows == place.lake.read(partition).num_rows
             assert before == manifest.rows + sum(sum(balance[w].values()) for w in ("excluded", "suppressed", "merged"))
+    cohort = place.manifest(Partition("cohort", "table", (REPORT,)))
+    aside: Counter[str] = Counter()
+    for balance in cohort.facts["facts"]["row_balances"].values():
+        delivered = [p for p in place.lake.partitions("deid", balance["name"]) if p.keys[0].startswith("hospital-")]
+        assert balance["rows_in"] == sum(place.manifest(p).rows for p in delivered)
+        gone = sum(balance["excluded"].values()) + sum(balance["merged"].values())
+        assert balance["rows_in"] == balance["rows_out"] + gone
+        aside[balance["name"]] = balance["excluded"].get("quality", 0)
+    wanted: dict[str, set[tuple[str, str]]] = {}
+    for partition in place.lake.partitions("quarantine", "quality"):
+        for line in place.lake.read(partition).to_pylist():
+            wanted.setdefault(line["kind"], set()).add((partition.keys[0], line["record_key"]))
+    assert wanted
+    assert {kind: count for kind, count in aside.items() if count} == {k: len(rows) for k, rows in wanted.items()}
     for product in (REPORT, COHORT):
-        cohort = place.manifest(Partition("cohort", "table", (REPORT,)))
         balance = place.manifest(Partition("candidate", "table", (product,))).facts["facts"]["balance"]
         assert cohort.rows == balance["rows_in"] == balance["rows_out"] + sum(balance["suppressed"].values())
 

@@ -36,7 +36,7 @@ def test_closed_nights_let_products_pass(place: Workplace) -> None:
     assert nights.gate(place, HOSPITALS) == []
 
 
-@pytest.mark.parametrize("layer", ["deid", "records"])
+@pytest.mark.parametrize("layer", ["deid", "records", "judged"])
 def test_a_failed_check_of_a_night_stops_the_product(place: Workplace, layer: str) -> None:
     day = nights.days_with_records(place, "hospital-a")[0]
     _fail_a_check(place, Partition(layer, "patient", ("hospital-a", day)))
@@ -44,6 +44,13 @@ def test_a_failed_check_of_a_night_stops_the_product(place: Workplace, layer: st
     with pytest.raises(Refused) as refusal:
         candidates.build_cohort(place, PRODUCT)
     assert all(reason.where.startswith(f"hospital-a/{day}") for reason in refusal.value.reasons)
+
+
+def test_a_day_that_has_not_been_judged_stops_the_product(place: Workplace) -> None:
+    day = nights.days_with_records(place, "hospital-c")[0]
+    (place.lake.root / nights.aside_partition("hospital-c", day).path / "_manifest.json").unlink()
+    reasons = nights.gate(place, HOSPITALS)
+    assert [(reason.code, reason.where) for reason in reasons] == [("night-not-closed", f"hospital-c/{day}")]
 
 
 def test_failed_records_are_not_de_identified(place: Workplace) -> None:
@@ -85,5 +92,5 @@ def test_a_file_that_is_not_what_its_manifest_says_is_named(demo: Demo, tmp_path
     assert (named["hospital"], named["reason"]) == ("hospital-c", "bad_file")
     listed = pipeline.meddata("quarantine", "list", "--home", home)
     whole = [i for i in listed.body["items"] if i["reason"] == "bad_file"]
-    assert whole == [{**named, "rows": 0}]
+    assert whole == [{"station": "raw", **named, "rows": 0}]
     assert broken.name not in answer.stdout + listed.stdout

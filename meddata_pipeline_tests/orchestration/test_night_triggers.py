@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dagster import (
     evaluate_automation_conditions,
 )
 
+from meddata_pipeline.app import status
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.orchestration.build import build_defs
 from meddata_pipeline.orchestration.partitions import add_delivery, add_products, delivery_key
@@ -144,3 +145,47 @@ def test_new_records_request_identities_and_deid_of_that_hospital_only(place: Wo
         after = evaluate_automation_conditions(defs=defs, instance=instance, cursor=cursor)
         assert after.get_requested_partitions(AssetKey("identities")) == {"hospital-a"}
         assert after.get_requested_partitions(AssetKey("deid_patient")) == {str(key)}
+
+
+@pytest.mark.parametrize(
+    ("today", "late", "stopped"),
+    [
+        (date(2024, 1, 3), set(), set()),
+        (date(2024, 1, 4), {"hospital-a"}, set()),
+        (date(2024, 1, 12), {"hospital-a", "hospital-b"}, set()),
+        (date(2024, 2, 2), {"hospital-b"}, {"hospital-a"}),
+    ],
+)
+def test_late_hospitals_are_named_after_their_own_window(
+    place: Workplace, today: date, late: set[str], stopped: set[str]
+) -> None:
+    world.deliver(place, "hospital-a", DAY, complete=True)
+    world.deliver(place, "hospital-a", "2024-01-09", complete=False)  # not there yet
+    world.deliver(place, "hospital-b", "2024-01-03", complete=True)
+    overlay = place.home / "config" / "arrival.yaml"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_text("days: 2\nhospitals: {hospital-b: 8}\n", encoding="utf-8")
+    check = status.on_time(place, today)
+    assert (check.passed, check.severity) == (not late, "warning")
+    assert (set(check.facts["late"]), set(check.facts["stopped"])) == (late, stopped)
+    assert all(hospital in check.detail for hospital in late)
+    assert check.facts["behind_others"] == {"hospital-b": ["2024-01-09"]}
+
+
+def test_the_look_for_late_hospitals_warns_on_landing_and_fails_nothing(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver(place, "hospital-a", DAY, complete=True)
+    monkeypatch.setattr(status, "_LATE_DAYS", 100_000)
+    overlay = place.home / "config" / "arrival.yaml"
+    overlay.parent.mkdir(parents=True)
+    job = _defs(place).resolve_job_def("look_for_late_hospitals")
+    for days, passed in ((100_000, True), (2, False)):
+        overlay.write_text(f"days: {days}\nhospitals: {{}}\n", encoding="utf-8")
+        (tmp_path / str(days)).mkdir()
+        with DagsterInstance.local_temp(str(tmp_path / str(days))) as instance:
+            done = job.execute_in_process(instance=instance)
+            assert done.success
+            (found,) = done.get_asset_check_evaluations()
+        assert (found.check_name, found.passed, found.blocking) == ("hospitals_on_time", passed, False)
+        assert (found.asset_key, found.severity.value) == (AssetKey("landing_delivery"), "WARN")

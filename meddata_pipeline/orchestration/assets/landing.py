@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from dagster import AssetDep, AssetsDefinition
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetDep,
+    AssetKey,
+    AssetsDefinition,
+    ResourceParam,
+    asset_check,
+)
 
-from meddata_pipeline.app import nights
+from meddata_pipeline.app import nights, status
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.tables import kinds
 from meddata_pipeline.orchestration.factory import layer, spec
+from meddata_pipeline.orchestration.guard import guarded
+from meddata_pipeline.orchestration.metadata import check_result
 from meddata_pipeline.orchestration.partitions import DAY, HOSPITAL, deliveries
+
+ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def _keys(key: Any) -> tuple[str, str]:
@@ -54,3 +68,25 @@ def build() -> list[AssetsDefinition]:
             pool="ingest",
         ),
     ]
+
+
+def on_time(workplace: Workplace) -> AssetCheckResult:
+    """The check hospitals_on_time as of now: the one place in the pipeline where the wall clock decides something."""
+    with guarded(workplace.settings.zone("errors")):
+        check = status.on_time(workplace, datetime.now(ZONE).date())
+    return check_result("landing_delivery", check)
+
+
+def checks() -> list[AssetChecksDefinition]:
+    """Checks that run by the clock, not with their asset."""
+
+    @asset_check(
+        asset=AssetKey("landing_delivery"),
+        name="hospitals_on_time",
+        description="各医院最近一次交付是否在期限之内（arrival.yaml）；只提醒。"
+        "Whether each hospital's newest delivery is within its window (arrival.yaml); only warns.",
+    )
+    def hospitals_on_time(workplace: ResourceParam[Workplace]) -> AssetCheckResult:
+        return on_time(workplace)
+
+    return [hospitals_on_time]

@@ -101,6 +101,7 @@ def variables(place: Path) -> Iterator[None]:
     buyer = call("keys", "new", "buyer.txt", "--buyer", "--json").json["public"]
     sold = call("order", "place", PRODUCT, "1.1", "--buyer", buyer, "--price-fen", "400000", "--json").json
     item = quarantined(place)
+    aside = next(i for i in call("quarantine", "list", "--json").json["items"] if i["station"] == "deid")
     shown = call("quarantine", "show", str(item["hospital"]), str(item["day"]), "--json").json["items"]
     row = next(f"{item['hospital']}/{item['day']}/{i['file']}:{i['row']}" for i in shown if i["row"] is not None)
     with pytest.MonkeyPatch.context() as patch:
@@ -111,6 +112,9 @@ def variables(place: Path) -> Iterator[None]:
             "ORDER": sold["order"],
             "BUNDLE": f".meddata/{sold['bundle']}",
             "ROW": row,
+            "HOSPITAL": aside["hospital"],
+            "DAY": aside["day"],
+            "CHECK": aside["reason"],
         }
         for name, value in found.items():
             patch.setenv(name, value)
@@ -134,7 +138,7 @@ def test_the_example_runs(place: Path, waiting: Path, variables: None, line: str
         line = re.sub("new ", "new fresh-", line)  # those of the other tests are there already
     environment = (
         {"MEDDATA_HOME": str(waiting)}
-        if re.match("meddata (release|review) (approve|reject|accept|mask)", line)
+        if re.match("meddata (release|review|quarantine) (approve|reject|accept|mask|release)", line)
         else {}
     )
     answer = run(line, **environment)
@@ -228,6 +232,31 @@ def test_a_quarantined_row_cannot_steer_a_terminal() -> None:
     from meddata_pipeline.app.review_quarantine import printable
 
     assert printable("a\x1b[2J\x9b\u202e李") == "a\\u001b[2J\\u009b\\u202e李"
+
+
+def test_rows_of_a_quality_rule_are_listed_shown_and_released(place: Path, tmp_path: Path) -> None:
+    """Before anything else in this module has said so, in a copy of the home."""
+    home = tmp_path / "home"
+    shutil.copytree(place / ".meddata", home)
+    at = ("--home", str(home))
+    listed = [i for i in call("quarantine", "list", *at, "--json").json["items"] if i["station"] == "deid"]
+    item = listed[0]
+    words = (str(item["hospital"]), str(item["day"]))
+    shown = call("quarantine", "show", *words, "--reason", item["reason"], *at, "--json")
+    assert [row["reason"] for row in shown.json["items"]] == [item["reason"]] * item["rows"]
+    assert "raw" not in shown.json["items"][0]
+    number = shown.json["items"][0]["row"]
+    say = ("--worker", "zhang", "--reason", "王鼽龖的结果属实", "--check", item["reason"], *at)
+    made = call("quarantine", "release", *words, "--row", str(number), *say, "--json")
+    assert made.code == 0 and [i["new"] for i in made.json["items"]] == [True]
+    again = call("quarantine", "release", *words, "--row", str(number), *say, "--json")
+    assert [i["new"] for i in again.json["items"]] == [False]
+    rows = call("quarantine", "show", *words, "--reason", item["reason"], *at, "--json").json["items"]
+    assert [row["row"] for row in rows if row["released"]] == [number]
+    assert call("quarantine", "release", *words, "--worker", "z", "--reason", "r", "--check", "none", *at).code == 2
+    for file in home.rglob("*"):
+        if file.is_file() and "restricted" not in file.relative_to(home).parts:
+            assert "鼽龖".encode() not in file.read_bytes(), file
 
 
 # -- review ------------------------------------------------------------------------------------------------------------
