@@ -12,22 +12,24 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, nights
+from meddata_pipeline.app import dossier, leak_sample, live_versions, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
-from meddata_pipeline.core.canonical import digest_of
+from meddata_pipeline.core.canonical import canonical_json, digest_of
 from meddata_pipeline.core.errors import Reason, Refused
 from meddata_pipeline.core.offer import OfferTerms, load_offer
 from meddata_pipeline.core.product import ProductSpec, load_product
 from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.storage.files import PUBLIC_FILE, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from meddata_pipeline.privacy.policy import Policy
+    from meddata_pipeline.privacy.versions import Classes, Protected
     from meddata_pipeline.quality.contract import Contract
     from meddata_pipeline.study.cohort import FlowStep
     from meddata_pipeline.study.spec import StudySpec
@@ -220,45 +222,103 @@ def study_cohort(workplace: Workplace, product: str) -> Outcome:
 # -- candidate ---------------------------------------------------------------------------------------------------------
 
 
-def release_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
-    """The key of one candidate's row ids and date shifts.
+def release_key(workplace: Workplace, product: str, cohort_digest: str, number: int | None = None) -> bytes:
+    """The key of one version's row ids, and of what else must not join to another version.
 
     Under ``linkability: none`` it is random, kept with the candidate so that reruns give the same bytes, and destroyed
-    at publication. Demo keys follow from the seed, so that two runs of the demo give the same release.
+    at publication. Demo keys follow from the seed, so that two runs of the demo give the same release. With
+    ``longitudinal`` all versions of a major version have the same.
+
+    Args:
+        workplace: the home.
+        product: the product's id.
+        cohort_digest: of the candidate's cohort.
+        number: of the version's commit; by default that of the candidate which lies there.
     """
     policy, _ = policy_of(workplace, product)
-    purpose = f"release:{product}:{cohort_digest}"
+    if policy.longitudinal:
+        return workplace.keyring.derive(f"rows:{product}:{contract_of(workplace, product).major}")
+    if number is None:
+        number = live_versions.next_number(live_versions.beside(workplace, product))
     if workplace.keyring.demo or policy.linkability == "versions":
-        return workplace.keyring.derive(purpose)
-    return dossier.random_key(workplace, product, cohort_digest)
+        return workplace.keyring.derive(f"release:{product}:{number}:{cohort_digest}")
+    return dossier.random_key(workplace, product, cohort_digest, number)
+
+
+def _shift_key(workplace: Workplace, product: str, key: bytes) -> bytes:
+    """The key of date shifts: one per major version while keys are kept, else that of the version."""
+    if policy_of(workplace, product)[0].linkability == "none":
+        return key
+    return workplace.keyring.derive(f"shift:{product}:{contract_of(workplace, product).major}")
+
+
+def _table_inputs(workplace: Workplace, spec: ProductSpec, versions: Sequence[live_versions.Live]) -> dict[str, str]:
+    return {
+        "cohort": workplace.manifest(cohort_partition(spec)).digest,
+        "privacy": workplace.config_digest(f"products/{spec.id}/privacy.yaml"),
+        "versions": live_versions.inputs_digest(versions, contract_of(workplace, spec.id).major),
+    }
+
+
+def _kept_table(workplace: Workplace, spec: ProductSpec) -> Outcome | None:
+    """The candidate's table where it is up to date: beside all live versions, or published as the last of them."""
+    for versions in (live_versions.beside(workplace, spec.id), live_versions.live(workplace, spec.id)):
+        inputs = _table_inputs(workplace, spec, versions)
+        if (kept := workplace.kept(candidate_partition("table", spec.id), inputs)) is not None:
+            return kept
+    return None
+
+
+#: Holds whose a row is while a table is anonymised; no column of a cohort has such a name.
+_OWNER = "\0person"
 
 
 def protect(workplace: Workplace, product: str) -> Outcome:
-    """Re-key the cohort for this product, anonymise it, and have it recounted by a second implementation."""
+    """Re-key the cohort, anonymise it so that no earlier version is undone, and have it recounted.
+
+    Raises:
+        Refused: no table meets the policy, the frozen scheme does not fit any more, or the release would expose people
+            together with the earlier versions.
+    """
     import pyarrow as pa
 
+    from meddata_pipeline.privacy import versions
     from meddata_pipeline.privacy.release import rekey
-    from meddata_pipeline.privacy.tabular import anonymize
     from meddata_pipeline.privacy.tabular.verify import verify
 
     spec = spec_of(workplace, product)
     cohort = workplace.manifest(cohort_partition(spec))
-    inputs = {"cohort": cohort.digest, "privacy": workplace.config_digest(f"products/{product}/privacy.yaml")}
     partition = candidate_partition("table", product)
     _require_read_text(workplace, spec)
-    if (kept := workplace.kept(partition, inputs)) is not None:
+    if (kept := _kept_table(workplace, spec)) is not None:
         return kept
     policy, base = policy_of(workplace, product)
+    earlier = live_versions.live(workplace, product)
+    inputs = _table_inputs(workplace, spec, earlier)
     whole = cohort_frame(workplace, spec)
     shifted, months = date_columns(whole, policy)
+    key = release_key(workplace, product, cohort.digest, live_versions.next_number(earlier))
     frame = rekey(
-        whole,
-        key=release_key(workplace, product, cohort.digest),
+        whole.assign(**{_OWNER: whole["person_id"]}),
+        key=key,
+        shift_key=_shift_key(workplace, product, key),
         date_columns=shifted,
         month_columns=months,
         keep_person=True,
     )
-    made = anonymize(frame, policy, base)
+    persons = frame.pop(_OWNER)
+    seen = live_versions.classes(workplace, product, earlier)
+    scheme, since = _scheme(workplace, product, earlier)
+    safe = versions.protect(
+        frame,
+        policy,
+        base,
+        persons=persons,
+        earlier=seen,
+        scheme=scheme,
+        key=workplace.keyring.derive(f"cover:{product}:{live_versions.next_number(earlier)}"),
+    )
+    made = safe.made
     released = made.require()
     _require_read_text(workplace, spec, released)
     problems: list[Reason] = []
@@ -274,19 +334,79 @@ def protect(workplace: Workplace, product: str) -> Outcome:
         )
     except Refused as refusal:
         counted, problems = {}, list(refusal.reasons)
-    balance = Balance("candidate", len(frame), len(released), suppressed={"small-class": len(frame) - len(released)})
+    dropped = len(frame) - len(released)
+    undone = int(safe.withheld.sum()) if dropped else 0
+    suppressed = {"small-class": dropped - undone, **({"versions": undone} if undone else {})}
+    balance = Balance("candidate", len(frame), len(released), suppressed=suppressed)
     checks = (
         Check(
             "row_balance", balance.difference == 0, "error", "row-balance", f"{len(frame)} rows in, {len(released)} out"
         ),
         Check("k_anonymity", not problems, "error", "k-anonymity", "; ".join(r.detail for r in problems), counted),
+        _stands_beside(seen, safe, policy),
     )
+    made.report["versions"] = {
+        "live": len(earlier),
+        "since": since,
+        "withheld_rows": int(safe.withheld.sum()),
+        "exposed": safe.exposed,
+    }
     table = released.assign(row_id=frame.loc[released.index, "row_id"]) if len(released) else released
     table = table[["row_id", *released.columns]].sort_values("row_id", kind="stable")
     facts = {"k": policy.k, "balance": balance.as_dict(), "report": made.report, "recount": counted}
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    version = f"{contract_of(workplace, product).major}.{live_versions.next_number(earlier)}"
+    kept_scheme = {
+        "scheme": made.transformation if versions.is_global(policy) else None,
+        "hierarchies": versions.scheme_digest(policy, base),
+        "since": since or version,
+    }
+    live_versions.keep_waiting(workplace, product, safe.classes, workplace.stamped(inputs), kept_scheme)
     workplace.keep_object(candidate_partition("protection", product), made.report, inputs, Outcome(""))
     return workplace.keep(partition, arrow, inputs, Outcome("", facts=facts, checks=checks))
+
+
+def _scheme(
+    workplace: Workplace, product: str, earlier: Sequence[live_versions.Live]
+) -> tuple[dict[str, int] | None, str | None]:
+    """The frozen levels and the version that they were found in; None where nothing is frozen.
+
+    Raises:
+        Refused: the policy gives the levels another meaning.
+    """
+    from meddata_pipeline.privacy.versions import require_same
+
+    policy, base = policy_of(workplace, product)
+    binding = live_versions.frozen(earlier, contract_of(workplace, product).major)
+    if binding is None:
+        return None, None
+    require_same(binding.facts["hierarchies"], policy, base, binding.facts["since"])
+    return binding.facts["scheme"], binding.facts["since"]
+
+
+def _stands_beside(seen: Sequence[Classes], safe: Protected, policy: Policy) -> Check:
+    """A recount of people by their class in every live version and in the candidate; small counts are not told."""
+    from meddata_pipeline.disclosure.cells import small_cell_limit
+    from meddata_pipeline.privacy.versions import recount
+
+    counted = recount([*seen, safe.classes])
+    # What is out already may be smaller than a k that was raised since; no new version may make it smaller.
+    least = min(policy.k, recount(seen)["smallest"] or policy.k)
+    passed = counted["smallest"] >= least or not counted["patterns"]
+    limit = small_cell_limit(policy.k)
+
+    def told(count: int) -> int | str:
+        return f"<{limit}" if 0 < count < limit else count
+
+    facts = {
+        "live_versions": len(seen),
+        "patterns": counted["patterns"],
+        "persons": told(counted["persons"]),
+        "exposed": told(safe.exposed),
+        "withheld_rows": told(int(safe.withheld.sum())),
+    }
+    detail = f"beside {len(seen)} versions, the smallest pattern holds {'at least' if passed else 'fewer than'} {least}"
+    return Check("live_versions", passed, "error", "versions-expose", detail, facts)
 
 
 def _text_reasons(workplace: Workplace, spec: ProductSpec, frame: pd.DataFrame | None = None) -> list[Reason]:
@@ -329,7 +449,7 @@ def judge_quality(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("quality", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    result = validate(released_frame(workplace, product), contract_of(workplace, product))
+    result = validate(released_frame(workplace, product), contract_of(workplace, product), engine="gx")
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
@@ -446,6 +566,7 @@ def _dossier_inputs(workplace: Workplace, product: str) -> dict[str, str]:
 def assemble(workplace: Workplace, product: str) -> Outcome:
     """Put together every file that would be published, check the entry, and compute the digest that people sign."""
     from meddata_pipeline.exchange import release
+    from meddata_pipeline.exchange.signing import Signer
 
     spec = spec_of(workplace, product)
     inputs = _dossier_inputs(workplace, product)
@@ -456,6 +577,7 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
     if (
         kept is not None
         and folder.is_dir()
+        and (folder / release.MANIFEST).is_file()
         and workplace.load_object(partition)["files"] == release.file_entries(folder)
     ):
         return kept
@@ -475,8 +597,11 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
         "form": spec.form,
         "access": spec.access,
         "demo": workplace.keyring.demo,
+        "publisher_key": Signer.from_keyring(workplace.keyring, "publisher").public,
     }
     answer = {"files": entries, "meta": meta}
+    # Beside the files as it will be published: evaluators name a candidate by the digest that the release will have.
+    write_atomic(folder / release.MANIFEST, canonical_json(release.manifest(entries, meta)), PUBLIC_FILE)
     checks = (
         Check("entry_conforms", not violations, "error", "entry-violates-shapes", f"{len(violations)} violations"),
         dossier.identifiers_inside(workplace, spec, folder),
@@ -508,12 +633,10 @@ def _inputs_hold(workplace: Workplace, spec: ProductSpec) -> bool:
     """Whether each part was made from what is there now."""
     cohort = workplace.manifest(cohort_partition(spec)).digest
     study = workplace.lake.manifest(_study_partition(spec))
-    table = workplace.manifest(candidate_partition("table", spec.id))
     config = workplace.config_digest
-    if study is None or study.inputs.get("cohort") != cohort or table.inputs.get("cohort") != cohort:
+    if study is None or study.inputs.get("cohort") != cohort or _kept_table(workplace, spec) is None:
         return False
     return (
         study.inputs.get("study") == config(f"products/{spec.cohort_product}/study.yaml")
-        and table.inputs.get("privacy") == config(f"products/{spec.id}/privacy.yaml")
         and workplace.lake.manifest(candidate_partition("study", spec.id)).inputs.get("study") == study.digest  # type: ignore[union-attr]
     )

@@ -147,6 +147,18 @@ def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
     }
 
 
+def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | None:
+    """What the earlier versions did to this one. The rows withheld are told as none, few or more.
+
+    Not exactly: with the suppressed rows, of which they are a part, a small rest would be told.
+    """
+    if versions is None:
+        return None
+    rows = int(versions["withheld_rows"])
+    withheld = 0 if not rows else f"<{limit}" if rows < limit else f"≥{limit}"
+    return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
+
+
 def _untested(policy: Policy, before: Mapping[str, Any], attacks: Mapping[str, Any]) -> list[str]:
     """Ids of texts: what the numbers of this report leave open."""
     models = " ".join(model.model for model in policy.privacy)
@@ -210,7 +222,8 @@ def risk_evidence(
         "threshold": policy.risk.threshold,
         "profile": policy.risk.profile,
         "suppression_limit": policy.suppression_limit,
-        "linkability": policy.linkability,
+        "linkability": "longitudinal" if policy.longitudinal else policy.linkability,
+        "versions": _beside(report.get("versions"), limit),
         "met": met and all(bool(made["met"]) for made in carried_out),
         "rows": int(report["rows"]) - gone,
         "released": policy.released_columns,
@@ -291,6 +304,18 @@ def _attack_rates(evidence: Mapping[str, Any], texts: Any, lang: str) -> str:
         texts=[[percent(rate["expected_rate"], 1)] for rate in rates.values()],
         highest=max(evidence["threshold"], *(rate["expected_rate"] for rate in rates.values())),
     )
+
+
+def _versions_text(evidence: Mapping[str, Any], texts: Mapping[str, str], lang: str) -> str:
+    versions = evidence["versions"]
+    if not versions:
+        return ""
+    if not versions["live"]:
+        return texts["versions_first"]
+    told = [texts["versions_text"].format(k=evidence["k"], **versions)]
+    if versions["since"]:
+        told.append(texts["versions_frozen"].format(**versions))
+    return ("" if lang == "zh" else " ").join(told)
 
 
 def risk_page(
@@ -382,6 +407,7 @@ def risk_page(
         kept_svg=information,
         distribution_svg=distributions,
         profiles=profiles(),
+        versions_text=_versions_text(evidence, texts["qualitative"], lang),
         attack_texts=_attack_texts(evidence, called, figures, lang),
         attacks_svg=None if evidence["attack"] is None else _attack_rates(evidence, figures, lang),
         label=label,

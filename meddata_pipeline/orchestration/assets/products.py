@@ -52,7 +52,9 @@ def build() -> list[AssetsDefinition]:
     return [
         _per_product("cohort_table", deid, candidates.build_cohort, ["row_balance"]),
         _per_product("cohort_study", ["cohort_table"], candidates.study_cohort),
-        _per_product("candidate_table", ["cohort_table"], candidates.protect, ["row_balance", "k_anonymity"]),
+        _per_product(
+            "candidate_table", ["cohort_table"], candidates.protect, ["row_balance", "k_anonymity", "live_versions"]
+        ),
         _per_product(
             "candidate_risk",
             ["cohort_table", "candidate_table"],

@@ -7,7 +7,7 @@ not: files (files.py), the independent recount (verify.py), the page (../risk_re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -140,7 +140,15 @@ def load_subset(table: pd.DataFrame, policy: Policy, base: Path) -> NDArray[np.b
     return subset_rows(table, read_table(base / policy.subset, policy.table.delimiter))
 
 
-def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool = True) -> Anonymized:
+def anonymize(
+    table: pd.DataFrame,
+    policy: Policy,
+    base: Path,
+    *,
+    hidden: bool = True,
+    scheme: Mapping[str, int] | None = None,
+    withheld: NDArray[np.bool_] | None = None,
+) -> Anonymized:
     """Anonymise a table under a policy: full-domain generalisation with suppression, or as ``policy.search`` says.
 
     Args:
@@ -148,13 +156,18 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         policy: see formats/policy.md.
         base: folder that the policy's files are relative to.
         hidden: whether messages must not show values; only a command that a person runs on an own file says False.
+        scheme: level of each quasi-identifier: nothing is searched, these are applied, and classes that fail a model
+            are suppressed as usual. Only where all rows have the same levels (search: optimal or heuristic).
+        withheld: shape (rows,), rows that must not be released: no class counts them. They are among the suppressed
+            rows, but not under the suppression limit, which the caller must watch.
 
     Returns:
         The release, its report and which rows were suppressed. Without a solution ``table`` is None and
         ``report["solution"]`` False; nobody may publish the input instead.
 
     Raises:
-        BadInput: columns are missing, values are not covered by their hierarchy, the lattice is too large.
+        BadInput: columns are missing, values are not covered by their hierarchy, the lattice is too large, the scheme
+            is not one of these hierarchies.
         Refused: an insensitive column holds free text.
     """
     require_columns(table, list(policy.sensitive), "sensitive")
@@ -177,15 +190,19 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
             "suppression_limit": policy.suppression_limit,
             "quality": policy.quality.model_dump(),
             "search": policy.search,
+            "scheme": None if scheme is None else dict(scheme),
             "counts": "rows" if policy.unit is None else "persons",
         },
         "withheld": sorted(str(name) for name in table.columns if name not in known),
     }
     if not len(table):
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
-    checker = make_checker(table, policy, base, encoded, hierarchies, units)
+    inside = _inside(load_subset(table, policy, base), withheld)
+    checker = make_checker(table, policy, base, encoded, hierarchies, units, inside)
     merged = checker.table
-    if policy.search in {"mondrian", "local"}:
+    if scheme is not None:
+        made = _apply(checker, policy, scheme, report)
+    elif policy.search in {"mondrian", "local"}:
         made = _recode(checker, policy, report)
     else:
         made = _generalise(checker, policy, report)
@@ -193,9 +210,8 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
     levels, gone, size = made
     suppressed = gone[merged.combination]
-    outside = load_subset(table, policy, base)
-    if outside is not None:
-        suppressed |= ~outside
+    if inside is not None:
+        suppressed |= ~inside
     levels = levels[merged.combination] if len(levels) > 1 else levels
     transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
@@ -208,13 +224,21 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
     released = _write_levels(table, policy, encoded, hierarchies, levels, suppressed)
     report["risk"] = _risk_after(released, table, policy, base, suppressed)
     background = None
-    if outside is not None:
+    if inside is not None:
         nobody = np.zeros(len(table), dtype=bool)
         background = _write_levels(table, policy, encoded, hierarchies, levels, nobody)
-        background = background[list(policy.quasi_identifiers)].assign(inside=outside)
+        background = background[list(policy.quasi_identifiers)].assign(inside=inside)
         if policy.unit is not None:
             background["unit"] = table[policy.unit]
     return Anonymized(released, report, suppressed, transformation, background)
+
+
+def _inside(subset: NDArray[np.bool_] | None, withheld: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Rows that could be released; None for all."""
+    if withheld is None or not withheld.any():
+        return subset
+    inside: NDArray[np.bool_] = ~withheld
+    return inside if subset is None else subset & inside
 
 
 def _risk_after(
@@ -244,12 +268,33 @@ def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Ma
     else:
         found = search(checker, practical=policy.practical_monotonicity)
     report["checked"] = found.checked
+    report["proven"] = found.proven
     if found.node is None:
         return None
+    del report["proven"]
     report["loss"], report["bound"] = found.loss, found.lower_bound
     gone, check, classes = checker.suppressed(found.node)
     kept = ~check.failed & (classes.rows > 0)
     return np.array([found.node], dtype=np.int8), gone, classes.size[kept]
+
+
+def _apply(checker: Checker, policy: Policy, scheme: Mapping[str, int], report: dict[str, Any]) -> _Made | None:
+    """A scheme that was found before, as ``_generalise`` would give it."""
+    if policy.search in {"mondrian", "local"}:
+        raise BadInput(f"search: {policy.search} gives rows levels of their own, so no scheme can be applied")
+    depths = {h.column: len(h.levels) for h in checker.hierarchies}
+    if scheme.keys() != depths.keys() or any(not 0 <= scheme[name] < depth for name, depth in depths.items()):
+        raise BadInput("The scheme is not one of this policy's hierarchies")
+    node = tuple(scheme[h.column] for h in checker.hierarchies)
+    feasible = checker.check(node).feasible
+    report["checked"] = 1
+    if not feasible:
+        return None
+    gone, check, classes = checker.suppressed(node)
+    if check.sums is not None:
+        report["loss"] = checker.metric.report(checker.metric.values(check.sums, node))
+    kept = ~check.failed & (classes.rows > 0)
+    return np.array([node], dtype=np.int8), gone, classes.size[kept]
 
 
 def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
@@ -258,6 +303,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     made = mondrian(checker, weights) if policy.search == "mondrian" else local(checker)
     report["checked"] = made.checked
     if not made.feasible:
+        report["proven"] = _coarsest_refused(checker)
         return None
     table, gone = checker.table, made.suppressed
     at = np.flatnonzero(~gone)
@@ -276,6 +322,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     rows = np.bincount(found, weights=table.rows[at], minlength=count).astype(np.int64)
     ordered = np.sort(size)
     if failed.any() or not all(model.met(ordered, int(ordered.sum())) for model in checker.samples):
+        report["proven"] = _coarsest_refused(checker)
         return None
     gone_rows = int(table.rows[gone].sum())
     everything = int((rows * rows).sum())
@@ -285,6 +332,12 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     return made.levels, gone, size
 
 
+def _coarsest_refused(checker: Checker) -> bool:
+    """Whether the coarsest transformation shows that no table of levels meets the policy."""
+    top = tuple(len(h.levels) - 1 for h in checker.hierarchies)
+    return checker.upward and not checker.check(top).feasible
+
+
 def make_checker(
     table: pd.DataFrame,
     policy: Policy,
@@ -292,15 +345,26 @@ def make_checker(
     encoded: Sequence[Encoded],
     hierarchies: Sequence[Hierarchy],
     units: NDArray[np.int32] | None,
+    inside: NDArray[np.bool_] | None = None,
 ) -> Checker:
-    """Everything that a search needs, from a table and its policy."""
+    """Everything that a search needs, from a table and its policy.
+
+    Args:
+        table: the input.
+        policy: its policy.
+        base: folder that the policy's files are relative to.
+        encoded: the quasi-identifiers, see ``prepare``.
+        hierarchies: of the quasi-identifiers.
+        units: see ``unit_codes``.
+        inside: shape (rows,), rows that could be released; None for all.
+    """
     judged = {name for model in policy.privacy if (name := getattr(model, "attribute", None)) is not None}
     sensitive = {name: encode(table[name]) for name in sorted(judged)}
     merged = merge(
         [column.codes for column in encoded],
         [len(column.texts) for column in encoded],
         units=units,
-        subset=load_subset(table, policy, base),
+        subset=inside,
         sensitive=sensitive,
         parents={name: sensitive_parents(column, name, policy, base) for name, column in sensitive.items()},
     )
