@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from meddata_pipeline.core.errors import Refused
 from meddata_pipeline.privacy.policy import parse_policy
 from meddata_pipeline.privacy.tabular import anonymize, grouping
 from meddata_pipeline.privacy.tabular.files import anonymize_file, read_table, write_table
@@ -113,3 +114,9 @@ def test_values_of_suppressed_rows_are_no_categories(tmp_path: Path) -> None:
     assert made.suppressed.any()
     for name in ("ward", "age"):
         assert set(released[name].cat.categories) == set(released[name].dropna())
+
+
+def test_free_text_is_refused_as_categories_too(tmp_path: Path) -> None:
+    table = _table(3).assign(note=pd.Categorical([f"complains of pain for {i} days, sleeps badly" for i in range(3_000)]))
+    with pytest.raises(Refused, match="free text"):
+        anonymize(table, parse_policy(_policy(tmp_path)), tmp_path)

@@ -38,7 +38,7 @@ _SORT_FROM = 8_192
 _SEGMENTS_LEAST, _SEGMENTS, _SEGMENTS_MOST = 32, 64, 8_192
 _ORDERS = 4
 # A view is made of what this many full counts have in common, if it is this much smaller than what it is counted from.
-_VIEW_AFTER, _VIEW_SHARE, _VIEWS = 8, 0.6, 8
+_VIEW_AFTER, _VIEW_SHARE, _VIEWS = 8, 0.6, 6
 # Below this a thread costs more than it saves.
 _THREADS_FROM = 100_000
 

@@ -62,7 +62,8 @@ def refuse_prose(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """
     for name in columns:
         column = table[name]
-        if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        categories = isinstance(column.dtype, pd.CategoricalDtype)
+        if not (categories or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
             continue
         texts = [v for v in pd.unique(column) if isinstance(v, str) and not _is_number(v)]
         long = any(sum(1 + (ord(c) > 0x2E7F) for c in text) > _PROSE_WIDTH for text in texts)
@@ -199,20 +200,21 @@ def anonymize(
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
     inside = _inside(load_subset(table, policy, base), withheld)
     checker = make_checker(table, policy, base, encoded, hierarchies, units, inside)
-    merged = checker.table
+    combination = checker.table.combination
     if scheme is not None:
         made = _apply(checker, policy, scheme, report)
     elif policy.search in {"mondrian", "local"}:
         made = _recode(checker, policy, report)
     else:
         made = _generalise(checker, policy, report)
+    del checker  # a large search holds more memory than the release
     if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
     levels, gone, size = made
-    suppressed = gone[merged.combination]
+    suppressed = gone[combination]
     if inside is not None:
         suppressed |= ~inside
-    levels = levels[merged.combination] if len(levels) > 1 else levels
+    levels = levels[combination] if len(levels) > 1 else levels
     transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
         solution=True,
