@@ -117,6 +117,8 @@ def test_values_of_suppressed_rows_are_no_categories(tmp_path: Path) -> None:
 
 
 def test_free_text_is_refused_as_categories_too(tmp_path: Path) -> None:
-    table = _table(3).assign(note=pd.Categorical([f"complains of pain for {i} days, sleeps badly" for i in range(3_000)]))
+    table = _table(3).assign(
+        note=pd.Categorical([f"complains of pain for {i} days, sleeps badly" for i in range(3_000)])
+    )
     with pytest.raises(Refused, match="free text"):
         anonymize(table, parse_policy(_policy(tmp_path)), tmp_path)
