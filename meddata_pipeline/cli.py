@@ -39,6 +39,7 @@ release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, b
 keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
 profile_app = typer.Typer(no_args_is_help=True, help="Hospitals' profiles. 医院配置。")
 product_app = typer.Typer(no_args_is_help=True, help="Products' files. 产品配置。")
+contract_app = typer.Typer(no_args_is_help=True, help="Data contracts. 数据合同。")
 catalog_app = typer.Typer(no_args_is_help=True, help="The catalogue. 目录。")
 order_app = typer.Typer(no_args_is_help=True, help="Orders. 订单。")
 for _name, _group in {
@@ -48,6 +49,7 @@ for _name, _group in {
     "keys": keys_app,
     "profile": profile_app,
     "product": product_app,
+    "contract": contract_app,
     "catalog": catalog_app,
     "order": order_app,
 }.items():
@@ -824,6 +826,30 @@ def product_check(
     answer({"products": found, "reasons": reasons}, as_json, text)
     if reasons:
         raise typer.Exit(1)
+
+
+@contract_app.command("diff")
+def contract_diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier ODCS contract.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The later one.")],
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two contracts, and whether the version says so (a release asks it to).
+
+    Example: meddata contract diff contract.yaml contract-new.yaml
+    """
+    from meddata_pipeline.app.contracts import compare
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{c['class']:10} {c['code']}: {c['detail']} ({c['where']})" for c in b["changes"]]
+        lines.append(f"{b['from']} to {b['to']}: {len(b['changes'])} changes, needs a new {b['needs']} version")
+        if b["needs"] == "none":
+            lines[-1] = f"{b['from']} to {b['to']}: no changes"
+        return "\n".join(
+            [*lines, *(["a release would be refused:"] if b["reasons"] else []), *_reason_lines(b["reasons"])]
+        )
+
+    answer(compare(old, new), as_json, text)
 
 
 # -- tools on files ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, nights
+from meddata_pipeline.app import contracts, dossier, leak_sample, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -240,6 +240,7 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     cohort = workplace.manifest(cohort_partition(spec))
     inputs = {"cohort": cohort.digest, "privacy": workplace.config_digest(f"products/{product}/privacy.yaml")}
     partition = candidate_partition("table", product)
+    contracts.require_version(workplace, product)
     _require_read_text(workplace, spec)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
