@@ -828,6 +828,38 @@ def product_check(
         raise typer.Exit(1)
 
 
+@contract_app.command("suggest")
+def contract_suggest(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV (UTF-8, comma, with a header) or Parquet.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the draft here; never over a file.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", help="Column that tells persons apart; by default it is looked for.")
+    ] = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Draft an ODCS contract from a table, with the questions that only people can answer. No raw value leaves.
+
+    Example: meddata contract suggest births.csv --out draft.yaml
+    """
+    from meddata_pipeline.app.contracts import as_yaml, suggest
+    from meddata_pipeline.storage.files import create_if_absent
+
+    settings = settings_of(None, None, lang)
+    if out is not None and out.exists():
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    with progress_bar() as show:
+        found = suggest(table, person, show)
+    written = as_yaml(found["draft"], found["open_questions"])
+    if out is not None and not create_if_absent(out, written.encode()):
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    body = {**found, "file": str(out) if out is not None else None}
+    if not as_json:
+        for question in found["open_questions"]:
+            note(f"? {question['column'] or '-'}: {question['question'][settings.lang]}")
+    answer(body, as_json, lambda b: b["file"] or written.rstrip("\n"))
+
+
 @contract_app.command("diff")
 def contract_diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier ODCS contract.")],
