@@ -162,7 +162,9 @@ def suggest(
     if person is not None and person not in found:
         raise BadInput("The table has no such column", where="--person")
     persons = [person] if person is not None else _persons(read, found, LEAST_LIMIT)
-    profiles = profiling.profile(read, persons, lambda done, total: progress("columns", done, total))
+    profiles = profiling.profile(
+        read, persons, lambda done, total: progress("columns", done, total), typed=profiling.has_types(table)
+    )
     classes = {name: column.sensitivity for name, column in found.items()}
     screened = _screened(profiles, found)
     keys = any(p.unique and classes[p.name] in {"direct", "link"} for p in profiles)

@@ -81,6 +81,11 @@ class ColumnProfile:
         return self.rows > 0 and not self.missing and self.distinct == self.rows
 
 
+def has_types(path: Path) -> bool:
+    """Whether a file says of what type its columns are."""
+    return path.suffix.lower() in {".parquet", ".pq"}
+
+
 def read(path: Path) -> pa.Table:
     """Read a table: CSV (UTF-8, comma, empty is missing; every cell as text) or Parquet.
 
@@ -95,7 +100,7 @@ def read(path: Path) -> pa.Table:
         raise BadInput("The table is missing", next_step="Give the path of a CSV or Parquet file")
     where = f"file {digest8(file_sha256(path))}"
     try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
+        if has_types(path):
             table = pq.read_table(path)
         else:
             with path.open("rb") as handle:
@@ -130,14 +135,17 @@ def profile(
     table: pa.Table,
     persons: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    typed: bool = False,
 ) -> list[ColumnProfile]:
     """Profile every column.
 
     Args:
         table: from read.
         persons: columns that tell persons apart; a value's persons are counted by each of them and the least counts.
-            None: rows count.
+            none: rows count.
         progress: called with the columns that are done and all columns.
+        typed: whether the file has types of its own, so that a text of digits is a text.
 
     Returns:
         One profile per column, in order.
@@ -150,7 +158,7 @@ def profile(
         connection.register(_NAME, table)
         for number, name in enumerate(table.column_names):
             progress(number, table.num_columns)
-            found.append(_column(connection, table, name, [p for p in persons if p != name]))
+            found.append(_column(connection, table, name, [p for p in persons if p != name], typed))
         progress(table.num_columns, table.num_columns)
     return found
 
@@ -181,7 +189,9 @@ def pairs(table: pa.Table, columns: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _column(connection: duckdb.DuckDBPyConnection, table: pa.Table, name: str, persons: Sequence[str]) -> ColumnProfile:
+def _column(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, name: str, persons: Sequence[str], typed: bool
+) -> ColumnProfile:
     column, rows = quoted(name), table.num_rows
     logical, text = _logical(table.schema.field(name).type)
     # Distinct values are looked at once, however many rows hold them. Names are quoted and the formats are this
@@ -199,9 +209,9 @@ def _column(connection: duckdb.DuckDBPyConnection, table: pa.Table, name: str, p
     shares = dict(zip(shapes, matched, strict=True))
     if text and present:
         # "." and "e5" have the shape of a number and are none.
-        if shares["integer"] == present:
+        if shares["integer"] == present and not typed:
             logical = "integer"
-        elif shares["number"] == present and _all_numbers(connection, column):
+        elif shares["number"] == present and not typed and _all_numbers(connection, column):
             logical = "number"
         elif shares["date"] == present:
             logical = "date"
