@@ -17,11 +17,12 @@ from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
-from meddata_pipeline.core.canonical import digest_of
+from meddata_pipeline.core.canonical import canonical_json, digest_of
 from meddata_pipeline.core.errors import Reason, Refused
 from meddata_pipeline.core.offer import OfferTerms, load_offer
 from meddata_pipeline.core.product import ProductSpec, load_product
 from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.storage.files import PUBLIC_FILE, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
@@ -393,7 +394,7 @@ def judge_quality(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("quality", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    result = validate(released_frame(workplace, product), contract_of(workplace, product))
+    result = validate(released_frame(workplace, product), contract_of(workplace, product), engine="gx")
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
@@ -510,6 +511,7 @@ def _dossier_inputs(workplace: Workplace, product: str) -> dict[str, str]:
 def assemble(workplace: Workplace, product: str) -> Outcome:
     """Put together every file that would be published, check the entry, and compute the digest that people sign."""
     from meddata_pipeline.exchange import release
+    from meddata_pipeline.exchange.signing import Signer
 
     spec = spec_of(workplace, product)
     inputs = _dossier_inputs(workplace, product)
@@ -520,6 +522,7 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
     if (
         kept is not None
         and folder.is_dir()
+        and (folder / release.MANIFEST).is_file()
         and workplace.load_object(partition)["files"] == release.file_entries(folder)
     ):
         return kept
@@ -539,8 +542,11 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
         "form": spec.form,
         "access": spec.access,
         "demo": workplace.keyring.demo,
+        "publisher_key": Signer.from_keyring(workplace.keyring, "publisher").public,
     }
     answer = {"files": entries, "meta": meta}
+    # Beside the files as it will be published: evaluators name a candidate by the digest that the release will have.
+    write_atomic(folder / release.MANIFEST, canonical_json(release.manifest(entries, meta)), PUBLIC_FILE)
     checks = (
         Check("entry_conforms", not violations, "error", "entry-violates-shapes", f"{len(violations)} violations"),
         dossier.identifiers_inside(workplace, spec, folder),

@@ -141,7 +141,7 @@ def _columns(workplace: Workplace, product: str) -> Iterator[Reason]:
 
 def study_columns(study: StudySpec) -> set[str]:
     """Columns of the table that a study reads, variables resolved to what they are made of."""
-    from meddata_pipeline.study.expression import parse
+    from meddata_pipeline.core.expression import parse
 
     seen: set[str] = set()
     columns: set[str] = set()
@@ -168,7 +168,7 @@ def study_columns(study: StudySpec) -> set[str]:
 
 
 def _names(study: StudySpec, analysis: Analysis) -> Iterator[str]:
-    from meddata_pipeline.study.expression import parse
+    from meddata_pipeline.core.expression import parse
 
     outcome = analysis.outcome if analysis.outcome is not None else study.outcome
     if isinstance(outcome, str):

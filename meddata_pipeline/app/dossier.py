@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MEDIA = {
     ".html": "text/html",
+    ".pdf": "application/pdf",
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -115,7 +116,7 @@ def write_files(
     from meddata_pipeline.catalog.exporters import dcat_ap
 
     clear_dir(folder)
-    for name, data in _contents(workplace, spec).items():
+    for name, data in _contents(workplace, spec, version).items():
         write_atomic(folder / name, data, PUBLIC_FILE)
     description = describe(workplace, spec, version, folder)
     graph = dcat_ap.to_graph(description)
@@ -126,19 +127,20 @@ def write_files(
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()), found
 
 
-def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
+def _contents(workplace: Workplace, spec: ProductSpec, version: str) -> dict[str, bytes]:
+    from meddata_pipeline.app import evaluation
     from meddata_pipeline.app.candidates import contract_of
     from meddata_pipeline.privacy import risk_report
+    from meddata_pipeline.quality import report
 
     product = spec.id
     study, offer = part(workplace, "study", product), part(workplace, "offer", product)
-    quality, risk = part(workplace, "quality", product), part(workplace, "risk", product)
+    risk = part(workplace, "risk", product)
     policy = workplace.config.find(f"products/{product}/privacy.yaml")
     as_of, demo = study["results"]["as_of"], workplace.keyring.demo
     names = {column.name: column.title for column in contract_of(workplace, product).columns}
     files = {
         "results.json": _json(study["results"]),
-        "quality.json": _json(quality),
         "risk.json": _json(risk_report.published(risk, policy=policy)),
         "price.json": canonical_json(offer["price"]),
         "rights.json": canonical_json(offer["rights"]),
@@ -163,7 +165,8 @@ def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
         files["data.parquet"] = _parquet(workplace, product)
     else:
         files["aggregates.csv"] = _aggregates(workplace, product, study["results"])
-    return files
+    quality = evaluation.own_evaluation(workplace, product, version, files)
+    return {**files, "quality.json": _json(quality), **report.files(quality["evaluation"])}
 
 
 def _json(obj: Any) -> bytes:
@@ -391,8 +394,8 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
     """Search everything that would be published for identifiers known of any person of the product's hospitals.
 
     The last gate before people are asked to sign; it shares no code with the steps that took the identifiers out.
-    Numbers are looked for in every file. Names are looked for as whole cells of the data, because two characters of a
-    name also occur in ordinary sentences.
+    Numbers are looked for in every file, PDF included. Names are looked for as whole cells of the data, because two
+    characters of a name also occur in ordinary sentences.
     """
     from meddata_pipeline.app.candidates import hospitals_of
     from meddata_pipeline.app.nights import identities_of
@@ -404,7 +407,9 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
         if path.suffix == ".parquet":
             cells |= _cells(path)
         else:
-            tokens |= set(_TOKEN.findall(path.read_text(encoding="utf-8")))
+            tokens |= set(
+                _TOKEN.findall(_pdf_text(path) if path.suffix == ".pdf" else path.read_text(encoding="utf-8"))
+            )
     tokens |= {token for cell in cells for token in _TOKEN.findall(cell)}
     found = 0
     for hospital in hospitals_of(workplace, spec):
@@ -416,6 +421,12 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
         found += len(tokens & numbers) + len(cells & names)
     detail = f"{found} known identifiers in {len(files)} files"
     return Check("no_identifier_inside", found == 0, "error", "identifier-in-release", detail, {"files": len(files)})
+
+
+def _pdf_text(path: Path) -> str:
+    from pypdf import PdfReader
+
+    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
 
 
 def _cells(path: Path) -> set[str]:

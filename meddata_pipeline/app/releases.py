@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, dossier
+from meddata_pipeline.app import candidates, dossier, evaluation
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json
@@ -116,7 +116,7 @@ def _facts(workplace: Workplace, product: str, last: Commit | None) -> Candidate
 
 
 def release(workplace: Workplace, product: str) -> Outcome | None:
-    """Publish the candidate if the release rule and the signatures allow it.
+    """Publish the candidate if the release rule, the evaluations beside it and the signatures allow it.
 
     Returns:
         The outcome of the published version, or None while the candidate waits; its state says why.
@@ -128,12 +128,19 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
     digest = meta["candidate_digest"]
     offer = candidates.offer_of(workplace, product)
     last = releases.latest(workplace.home, product)
+    evaluation.self_assess(workplace, product)
     if last is not None and last.candidate_digest == digest:
         _after_commit(workplace, product, last)
         keep_state(workplace, product, State("unchanged", candidate=digest))
         return _outcome(last, changed=False)
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
         _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        return None
+    if reasons := evaluation.gate(workplace, product):
+        missing = reasons[0].code == "missing-evaluation"
+        command = f"meddata release attest {product} {'FILE' if missing else '--remove'}"
+        state = State("candidate" if missing else "refused", tuple(r.as_dict() for r in reasons), digest, command)
+        keep_state(workplace, product, state)
         return None
     if workplace.keyring.demo:
         signoff.demo_sign(workplace.home, offer, digest, workplace.keyring)

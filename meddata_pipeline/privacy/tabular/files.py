@@ -33,17 +33,43 @@ def read_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
         The table.
 
     Raises:
-        BadInput: the file is missing or can't be read; the text names it by its digest.
+        BadInput: the file is missing, can't be read, or its header does not fit; the text names it by its digest.
     """
     if not path.is_file():
         raise BadInput("The table is missing", next_step="Give the path of a CSV or Parquet file")
     try:
         if path.suffix.lower() in _PARQUET:
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            return _read_parquet(path)
+        text: dict[str, Any] = {"sep": delimiter, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+        header = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
+        table: pd.DataFrame = pd.read_csv(path, **text)
     except (ValueError, OSError, pd.errors.ParserError):
-        where = f"file {digest8(file_sha256(path))}"
-        raise BadInput("The table can't be read as UTF-8 CSV or Parquet", where=where) from None
+        raise BadInput(
+            "The table can't be read as UTF-8 CSV or Parquet",
+            where=f"file {digest8(file_sha256(path))}",
+            next_step="Save it as UTF-8; GB18030 and other encodings are not guessed",
+        ) from None
+    if len(set(header)) != len(header):
+        raise BadInput("The table has two columns of one name", where=f"file {digest8(file_sha256(path))}")
+    # Rows that are longer than the header would move their first values into the index, and all columns by one.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise BadInput("The table's rows have more values than its header", where=f"file {digest8(file_sha256(path))}")
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet table; whole numbers stay whole where some are missing, for floats hold none above 2⁵³."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    if len(set(table.column_names)) != len(table.column_names):
+        raise BadInput("The table has two columns of one name", where=f"file {digest8(file_sha256(path))}")
+    frame: pd.DataFrame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_integer(column.type) and column.null_count and name in frame.columns:
+            frame[name] = pd.array(column.to_pylist(), dtype="UInt64" if column.type == pa.uint64() else "Int64")
+    return frame
 
 
 def write_table(table: pd.DataFrame, path: Path, delimiter: str = ",") -> None:

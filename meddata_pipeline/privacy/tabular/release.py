@@ -244,8 +244,10 @@ def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Ma
     else:
         found = search(checker, practical=policy.practical_monotonicity)
     report["checked"] = found.checked
+    report["proven"] = found.proven
     if found.node is None:
         return None
+    del report["proven"]
     report["loss"], report["bound"] = found.loss, found.lower_bound
     gone, check, classes = checker.suppressed(found.node)
     kept = ~check.failed & (classes.rows > 0)
@@ -258,6 +260,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     made = mondrian(checker, weights) if policy.search == "mondrian" else local(checker)
     report["checked"] = made.checked
     if not made.feasible:
+        report["proven"] = _coarsest_refused(checker)
         return None
     table, gone = checker.table, made.suppressed
     at = np.flatnonzero(~gone)
@@ -276,6 +279,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     rows = np.bincount(found, weights=table.rows[at], minlength=count).astype(np.int64)
     ordered = np.sort(size)
     if failed.any() or not all(model.met(ordered, int(ordered.sum())) for model in checker.samples):
+        report["proven"] = _coarsest_refused(checker)
         return None
     gone_rows = int(table.rows[gone].sum())
     everything = int((rows * rows).sum())
@@ -283,6 +287,12 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     values = checker.metric.recoded(np.array(sums), table.codes, table.rows, made.levels, gone)
     report["loss"] = checker.metric.report(values)
     return made.levels, gone, size
+
+
+def _coarsest_refused(checker: Checker) -> bool:
+    """Whether the coarsest transformation shows that no table of levels meets the policy."""
+    top = tuple(len(h.levels) - 1 for h in checker.hierarchies)
+    return checker.upward and not checker.check(top).feasible
 
 
 def make_checker(

@@ -45,13 +45,21 @@ class Anonymized:
         """The table, or a refusal when there is none.
 
         Raises:
-            Refused: reason ``no-transformation``.
+            Refused: reason ``no-transformation`` where it is proved that none meets the policy, ``none-found`` where a
+                search that does not see all found none.
         """
         if self.table is None:
+            code, message = "no-transformation", "The table can't be anonymised under this policy"
             detail = "no level of generalisation meets the privacy models within the suppression limit"
+            if not self.report.get("proven", True):
+                code, message = "none-found", "No way to anonymise the table under this policy was found"
+                detail = (
+                    f"none of {self.report['checked']:,} transformations checked, of {self.report['lattice']:,}, meets "
+                    "the privacy models within the suppression limit; the coarsest does not prove that there is none"
+                )
             raise Refused(
-                "The table can't be anonymised under this policy",
-                reasons=[Reason("no-transformation", detail)],
+                message,
+                reasons=[Reason(code, detail)],
                 next_step="Add coarser levels, raise suppression_limit or leave out a quasi-identifier",
             )
         return self.table
