@@ -24,7 +24,7 @@ def _policy(home: Path, **changes: object) -> None:
     policy = yaml.safe_load(Config([]).find(f"products/{COHORT}/privacy.yaml").read_text(encoding="utf-8"))
     overlay = home / "config" / "products" / COHORT / "privacy.yaml"
     overlay.parent.mkdir(parents=True, exist_ok=True)
-    overlay.write_text(yaml.safe_dump({**policy, **changes}, allow_unicode=True), encoding="utf-8")
+    overlay.write_text(yaml.safe_dump({**policy, **changes}, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def test_both_registers_and_what_they_hold(demo: Demo) -> None:
