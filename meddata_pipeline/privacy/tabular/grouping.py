@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +104,7 @@ class _Scratch:
 
     def __init__(self, longest: int) -> None:
         slots = 1 << max((2 * longest - 1).bit_length(), 4)
-        self.arrays = (
+        self.arrays: tuple[Any, ...] = (
             np.full(_DENSE, -1, dtype=np.int32),
             np.zeros(slots, dtype=np.int64),
             np.full(slots, -1, dtype=np.int32),
@@ -355,15 +354,17 @@ class Grouper:
             self._scratch.append(_Scratch(len(self.whole.rows)))
         small = np.zeros(calls, dtype=np.int64)
         packs = np.array(columns, dtype=np.int64)
-        table = (codes, packs, tables, starts, space, source.rows, source.population, segments)
-        parts = [
-            partial(kernels.group, *table, least, limit, small, part, *self._scratch[part].arrays, numbered)
-            for part in range(calls)
-        ]
+        table: tuple[Any, ...] = (codes, packs, tables, starts, space, source.rows, source.population, segments)
+
+        count: Any = kernels.group
+
+        def run(part: int) -> Any:
+            return count(*table, least, limit, small, part, *self._scratch[part].arrays, numbered)
+
         if calls == 1:
-            ids, first, rows, population, ends, complete = parts[0]()
+            ids, first, rows, population, ends, complete = run(0)
         else:
-            one, two = run_both(*parts)
+            one, two = run_both(lambda: run(0), lambda: run(1))
             ids = one[0]
             first, rows, population = (np.concatenate([one[i], two[i]]) for i in (1, 2, 3))
             ends = np.concatenate([one[4], two[4][1:] + one[4][-1]])

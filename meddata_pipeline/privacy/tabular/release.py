@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -451,7 +451,7 @@ def _labelled(
         codes[at] = named[chosen.codes[column.codes[at]]]
     codes[stars] = number.setdefault(SUPPRESSED, len(number))
     if isinstance(before.dtype, pd.CategoricalDtype):
-        return pd.Series(pd.Categorical.from_codes(codes, list(number)), index=before.index)
+        return pd.Series(pd.Categorical.from_codes(cast(Any, codes), pd.Index(list(number))), index=before.index)
     labels = np.array([*number, None], dtype=object)  # the last one is what -1 points to
     return pd.Series(labels[codes], index=before.index, dtype=object)
 
