@@ -23,10 +23,11 @@ from pathlib import Path
 import psutil
 
 from meddata_pipeline.core.config import Config
+from meddata_pipeline.samples.api import generate
 from meddata_pipeline_tests.benchmarks import quality, tabular
 from meddata_pipeline_tests.conftest import Demo
 from meddata_pipeline_tests.e2e import pipeline, test_canaries, test_demo, test_kill
-from meddata_pipeline_tests.evaluation import contract_tool, readers
+from meddata_pipeline_tests.evaluation import contract_tool, defects, readers
 from meddata_pipeline_tests.evaluation.measure import clinical, names_of
 from meddata_pipeline_tests.known_answers.test_study_coverage import coverage
 from meddata_pipeline_tests.shared import shared
@@ -106,6 +107,16 @@ def intervals(_: Path) -> str:
     """200 seeds through generator, cohort and estimator, without files."""
     hits, total = coverage(range(200), 2000)
     return f"{hits} of {total}"
+
+
+def quality_defects(root: Path) -> str:
+    """Ingest and the canonical rules against truth/defects.jsonl: three seeds of 2,000 patients, not developed on."""
+    tally = defects.Tally()
+    for seed in (11, 12, 13):
+        done = generate(root / str(seed) / "landing", patients=2000, seed=seed)
+        tally += defects.measure(done.landing, done.truth)
+    kinds = f"{len(tally.planted)} kinds, {len(tally.missed)} missed, {len(tally.false)} falsely accused"
+    return f"precision {tally.precision:.4f}, recall {tally.recall:.4f} ({tally.planted.total()} planted of {kinds})"
 
 
 def end_to_end(root: Path) -> str:
@@ -249,6 +260,7 @@ def quality_bulk(_: Path) -> str:
 #: name: what it is in Chinese, what is asked for, and how it is measured.
 FIGURES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
     "intervals": ("200 个种子中区间含 1.30 者", "182 of 200", intervals),
+    "quality-defects": ("植入缺陷的查准率与查全率", "≥ .99 / ≥ .99", quality_defects),
     "end-to-end": ("3 个种子端到端，校正区间含 1.30", "3 of 3", end_to_end),
     "balance": ("全部表的行数平衡", "exact", balance),
     "canaries": ("受限区之外找到的金丝雀", "0; 100 % of columns", canaries),
