@@ -39,6 +39,7 @@ release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, b
 keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
 profile_app = typer.Typer(no_args_is_help=True, help="Hospitals' profiles. 医院配置。")
 product_app = typer.Typer(no_args_is_help=True, help="Products' files. 产品配置。")
+contract_app = typer.Typer(no_args_is_help=True, help="Data contracts. 数据合同。")
 catalog_app = typer.Typer(no_args_is_help=True, help="The catalogue. 目录。")
 order_app = typer.Typer(no_args_is_help=True, help="Orders. 订单。")
 for _name, _group in {
@@ -48,6 +49,7 @@ for _name, _group in {
     "keys": keys_app,
     "profile": profile_app,
     "product": product_app,
+    "contract": contract_app,
     "catalog": catalog_app,
     "order": order_app,
 }.items():
@@ -737,6 +739,36 @@ def release_reject(
     answer(_decide("reject", _look(home, config, lang), product, role, key, reason, seen), as_json, _standing_text)
 
 
+@release_app.command("attest")
+def release_attest(
+    product: str,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The evaluator's attestation.json.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away those that wait for a version.")] = False,
+    home: Home = None,
+    config: ConfigDir = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Place a third party's attestation beside a candidate or a published version; one that does not fit is refused.
+
+    Example: meddata release attest inflammation-pulpitis-cohort attestation.json
+    """
+    from meddata_pipeline.app import evaluation
+
+    if (file is None) != remove:
+        raise BadInput("Give the attestation, or --remove")
+    workplace = _look(home, config, lang)
+    if file is None:
+        gone = evaluation.withdraw(workplace, product)
+        answer(gone, as_json, lambda b: "\n".join(f"removed {path}" for path in b["removed"]) or "nothing was placed")
+        return
+
+    def text(b: dict[str, Any]) -> str:
+        return f"{b['product']} {b['version']}: {b['file']}\n    next: {b['next_command']}"
+
+    answer(evaluation.place(workplace, product, file), as_json, text)
+
+
 @keys_app.command("new")
 def keys_new(
     file: Path,
@@ -824,6 +856,62 @@ def product_check(
     answer({"products": found, "reasons": reasons}, as_json, text)
     if reasons:
         raise typer.Exit(1)
+
+
+@contract_app.command("suggest")
+def contract_suggest(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV (UTF-8, comma, with a header) or Parquet.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the draft here; never over a file.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", help="Column that tells persons apart; by default it is looked for.")
+    ] = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Draft an ODCS contract from a table, with the questions that only people can answer. No raw value leaves.
+
+    Example: meddata contract suggest births.csv --out draft.yaml
+    """
+    from meddata_pipeline.app.contracts import as_yaml, suggest
+    from meddata_pipeline.storage.files import create_if_absent
+
+    settings = settings_of(None, None, lang)
+    if out is not None and out.exists():
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    with progress_bar() as show:
+        found = suggest(table, person, show)
+    written = as_yaml(found["draft"], found["open_questions"])
+    if out is not None and not create_if_absent(out, written.encode()):
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    body = {**found, "file": str(out) if out is not None else None}
+    if not as_json:
+        for question in found["open_questions"]:
+            note(f"? {question['column'] or '-'}: {question['question'][settings.lang]}")
+    answer(body, as_json, lambda b: b["file"] or written.rstrip("\n"))
+
+
+@contract_app.command("diff")
+def contract_diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier ODCS contract.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The later one.")],
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two contracts, and whether the version says so (a release asks it to).
+
+    Example: meddata contract diff contract.yaml contract-new.yaml
+    """
+    from meddata_pipeline.app.contracts import compare
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{c['class']:10} {c['code']}: {c['detail']} ({c['where']})" for c in b["changes"]]
+        lines.append(f"{b['from']} to {b['to']}: {len(b['changes'])} changes, needs a new {b['needs']} version")
+        if b["needs"] == "none":
+            lines[-1] = f"{b['from']} to {b['to']}: no changes"
+        return "\n".join(
+            [*lines, *(["a release would be refused:"] if b["reasons"] else []), *_reason_lines(b["reasons"])]
+        )
+
+    answer(compare(old, new), as_json, text)
 
 
 # -- tools on files ----------------------------------------------------------------------------------------------------
@@ -1008,6 +1096,49 @@ def validate(
 
     answer(body, as_json, text)
     if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    release: Annotated[
+        Path, typer.Argument(metavar="RELEASE", help="A version's or candidate's folder, or a bundle's.")
+    ],
+    key: Annotated[Path, typer.Option("--key", help="Your own Ed25519 key (PEM); `meddata keys new FILE` makes one.")],
+    rules: Annotated[Path | None, typer.Option("--rules", help="Your own rules beside the contract's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for reports and attestation.json; by default by its name here.")
+    ] = None,
+    reservation: Annotated[
+        list[str] | None, typer.Option("--reservation", help="What you reserve, in your words (repeat).")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Your name as the evaluator.")] = "",
+    months: Annotated[int, typer.Option("--months", min=1, max=120, help="How long the attestation holds.")] = 12,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a release as a third party: reports and a signed attestation; a failed blocking rule gives exit code 1.
+
+    Example: meddata evaluate .meddata/products/inflammation-pulpitis-cohort/1.1 --key evaluator.pem --name "Centre A"
+    """
+    from meddata_pipeline.app.evaluation import evaluate as run_evaluation
+
+    speech = settings_of(None, None, lang).lang
+    made = run_evaluation(release, key, rules=rules, out=out, reservations=reservation or (), name=name, months=months)
+
+    def text(b: dict[str, Any]) -> str:
+        c, again = b["counts"], b["reproduced"]
+        same = again["checks"] - len(again["differ"])
+        zh = f"{c['checks']} 条规则：通过 {c['passed']}，未通过 {c['failed']}，未能执行 {c['errored']}"
+        en = f"{c['checks']} rules: {c['passed']} passed, {c['failed']} failed, {c['errored']} could not be run"
+        lines = [_say(speech, zh, en)]
+        lines += [f"{dimension}: {score:.3f}" for dimension, score in b["scores"].items() if score is not None]
+        zh = f"发布方的 {again['checks']} 条结果中 {same} 条重算一致"
+        lines.append(_say(speech, zh, f"{same} of the publisher's {again['checks']} results found again"))
+        return "\n".join([*lines, *_reason_lines(b["reasons"]), *b["reports"], b["attestation"]])
+
+    answer(made, as_json, text)
+    if not made["passed"]:
         raise typer.Exit(1)
 
 
@@ -1225,28 +1356,44 @@ def settle(order: str, home: Home = None, config: ConfigDir = None, as_json: Jso
 
 @app.command()
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="An encrypted bundle, its decrypted tar, or a version's folder.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A bundle, its decrypted tar, a version's folder, or an attestation.")
+    ],
     identity: Annotated[Path | None, typer.Option("--identity", help="The buyer's age identity file.")] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="The publisher's public key (base64), known from elsewhere.")
+        str | None, typer.Option("--key", help="The publisher's or evaluator's public key, known from elsewhere.")
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option("--release", help="Folder of the release that an attestation is about.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a bundle or a release offline: signatures, every file, sign-offs, the buyer; exit code 1 if a check fails.
+    """Check a bundle, a release or an attestation offline: signatures, files, dates; exit code 1 if a check fails.
 
     Example: meddata verify 1.1-0123456789abcdef.tar.age --identity buyer.txt
     """
+    from meddata_pipeline.exchange import attestation
     from meddata_pipeline.exchange.bundle import verify as check
 
-    found = check(bundle, identity=identity, public_key=key)
+    attested = attestation.looks_like(bundle)
+    if attested:
+        found = attestation.verify(bundle, release=release, public_key=key)
+    else:
+        found = check(bundle, identity=identity, public_key=key)
     failed = [c for c in found["checks"] if c["status"] == "failed"]
-    body = {**found, "reasons": [{"code": c["id"], "detail": c["detail"], "where": bundle.name} for c in failed]}
+    body = {
+        **found,
+        "reasons": [{"code": c.get("code", c["id"]), "detail": c["detail"], "where": bundle.name} for c in failed],
+    }
 
     def text(b: dict[str, Any]) -> str:
         lines = [f"{c['status']:8} {c['id']}{': ' + c['detail'] if c['detail'] else ''}" for c in b["checks"]]
         if b["demo"]:
             lines.append("signed with demo keys: NOT FOR REAL DATA")
-        if b["ok"] and not b["trusted"]:
+        if attested and b["kind"]:
+            by = b["evaluator"]["en"]
+            lines.append(f"{b['kind']} of {b['product']} {b['version']} by {by}, key {b['issuer']}")
+        elif b["ok"] and not b["trusted"]:
             lines.append(f"publisher's key: {b['publisher_key']}; compare it with one from elsewhere, with --key")
         return "\n".join(lines)
 

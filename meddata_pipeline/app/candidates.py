@@ -1,7 +1,7 @@
 """A product's candidate: cohort, study of record, protection, risk, quality, the study again, price, dossier.
 
 What belongs here: the steps per product, what each depends on, the files of a release. What does not: how a cohort is
-defined (study), how a table is anonymised (privacy), whether a candidate is published (releases).
+defined (study), how a table is anonymised (privacy), its risk (attacks), whether it is published (releases).
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, nights
+from meddata_pipeline.app import contracts, dossier, leak_sample, live_versions, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.balance import Balance
-from meddata_pipeline.core.canonical import digest_of
+from meddata_pipeline.core.canonical import canonical_json, digest_of
 from meddata_pipeline.core.errors import Reason, Refused
 from meddata_pipeline.core.offer import OfferTerms, load_offer
 from meddata_pipeline.core.product import ProductSpec, load_product
 from meddata_pipeline.core.tables import kinds
+from meddata_pipeline.storage.files import PUBLIC_FILE, write_atomic
 from meddata_pipeline.storage.lake import Partition
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from meddata_pipeline.privacy.attack import Attack
     from meddata_pipeline.privacy.policy import Policy
+    from meddata_pipeline.privacy.versions import Classes, Protected
     from meddata_pipeline.quality.contract import Contract
     from meddata_pipeline.study.cohort import FlowStep
     from meddata_pipeline.study.spec import StudySpec
@@ -75,6 +76,11 @@ def cohort_partition(spec: ProductSpec) -> Partition:
 
 def _study_partition(spec: ProductSpec) -> Partition:
     return Partition("cohort", "study", (spec.cohort_product,))
+
+
+def persons_partition(product: str, number: int) -> Partition:
+    """Partition of the persons of a published version."""
+    return Partition("candidate", "released-persons", (product, str(number)))
 
 
 def candidate_partition(name: str, product: str) -> Partition:
@@ -190,7 +196,8 @@ def _cohort_columns(kind: str) -> list[str]:
     return ["person_id", *(c for c in kept if c not in unread), "hospital", "day", "record_key", "deleted"]
 
 
-def _cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
+def cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
+    """The product's cohort: restricted, with its true values."""
     frame: pd.DataFrame = workplace.lake.read(cohort_partition(spec)).to_pandas(date_as_object=True)
     return frame
 
@@ -206,7 +213,7 @@ def study_cohort(workplace: Workplace, product: str) -> Outcome:
     }
     if (kept := workplace.kept(_study_partition(spec), inputs)) is not None:
         return kept
-    answer = measure(_cohort_frame(workplace, spec), _study_of(workplace, spec))
+    answer = measure(cohort_frame(workplace, spec), _study_of(workplace, spec))
     return workplace.keep_object(
         _study_partition(spec), answer.as_dict(), inputs, Outcome("", facts={"estimates": len(answer.estimates)})
     )
@@ -215,45 +222,104 @@ def study_cohort(workplace: Workplace, product: str) -> Outcome:
 # -- candidate ---------------------------------------------------------------------------------------------------------
 
 
-def release_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
-    """The key of one candidate's row ids and date shifts.
+def release_key(workplace: Workplace, product: str, cohort_digest: str, number: int | None = None) -> bytes:
+    """The key of one version's row ids, and of what else must not join to another version.
 
     Under ``linkability: none`` it is random, kept with the candidate so that reruns give the same bytes, and destroyed
-    at publication. Demo keys follow from the seed, so that two runs of the demo give the same release.
+    at publication. Demo keys follow from the seed, so that two runs of the demo give the same release. With
+    ``longitudinal`` all versions of a major version have the same.
+
+    Args:
+        workplace: the home.
+        product: the product's id.
+        cohort_digest: of the candidate's cohort.
+        number: of the version's commit; by default that of the candidate which lies there.
     """
     policy, _ = policy_of(workplace, product)
-    purpose = f"release:{product}:{cohort_digest}"
+    if policy.longitudinal:
+        return workplace.keyring.derive(f"rows:{product}:{contract_of(workplace, product).major}")
+    if number is None:
+        number = live_versions.next_number(live_versions.beside(workplace, product))
     if workplace.keyring.demo or policy.linkability == "versions":
-        return workplace.keyring.derive(purpose)
-    return dossier.random_key(workplace, product, cohort_digest)
+        return workplace.keyring.derive(f"release:{product}:{number}:{cohort_digest}")
+    return dossier.random_key(workplace, product, cohort_digest, number)
+
+
+def _shift_key(workplace: Workplace, product: str, key: bytes) -> bytes:
+    """The key of date shifts: one per major version while keys are kept, else that of the version."""
+    if policy_of(workplace, product)[0].linkability == "none":
+        return key
+    return workplace.keyring.derive(f"shift:{product}:{contract_of(workplace, product).major}")
+
+
+def _table_inputs(workplace: Workplace, spec: ProductSpec, versions: Sequence[live_versions.Live]) -> dict[str, str]:
+    return {
+        "cohort": workplace.manifest(cohort_partition(spec)).digest,
+        "privacy": workplace.config_digest(f"products/{spec.id}/privacy.yaml"),
+        "versions": live_versions.inputs_digest(versions, contract_of(workplace, spec.id).major),
+    }
+
+
+def _kept_table(workplace: Workplace, spec: ProductSpec) -> Outcome | None:
+    """The candidate's table where it is up to date: beside all live versions, or published as the last of them."""
+    for versions in (live_versions.beside(workplace, spec.id), live_versions.live(workplace, spec.id)):
+        inputs = _table_inputs(workplace, spec, versions)
+        if (kept := workplace.kept(candidate_partition("table", spec.id), inputs)) is not None:
+            return kept
+    return None
+
+
+#: Holds whose a row is while a table is anonymised; no column of a cohort has such a name.
+_OWNER = "\0person"
 
 
 def protect(workplace: Workplace, product: str) -> Outcome:
-    """Re-key the cohort for this product, anonymise it, and have it recounted by a second implementation."""
+    """Re-key the cohort, anonymise it so that no earlier version is undone, and have it recounted.
+
+    Raises:
+        Refused: no table meets the policy, the frozen scheme does not fit any more, or the release would expose people
+            together with the earlier versions.
+    """
     import pyarrow as pa
 
+    from meddata_pipeline.privacy import versions
     from meddata_pipeline.privacy.release import rekey
-    from meddata_pipeline.privacy.tabular import anonymize
     from meddata_pipeline.privacy.tabular.verify import verify
 
     spec = spec_of(workplace, product)
     cohort = workplace.manifest(cohort_partition(spec))
-    inputs = {"cohort": cohort.digest, "privacy": workplace.config_digest(f"products/{product}/privacy.yaml")}
     partition = candidate_partition("table", product)
+    contracts.require_version(workplace, product)
     _require_read_text(workplace, spec)
-    if (kept := workplace.kept(partition, inputs)) is not None:
+    if (kept := _kept_table(workplace, spec)) is not None:
         return kept
     policy, base = policy_of(workplace, product)
-    whole = _cohort_frame(workplace, spec)
-    shifted, months = _dates(whole, policy)
+    earlier = live_versions.live(workplace, product)
+    inputs = _table_inputs(workplace, spec, earlier)
+    whole = cohort_frame(workplace, spec)
+    shifted, months = date_columns(whole, policy)
+    key = release_key(workplace, product, cohort.digest, live_versions.next_number(earlier))
     frame = rekey(
-        whole,
-        key=release_key(workplace, product, cohort.digest),
+        whole.assign(**{_OWNER: whole["person_id"]}),
+        key=key,
+        shift_key=_shift_key(workplace, product, key),
         date_columns=shifted,
         month_columns=months,
         keep_person=True,
     )
-    made = anonymize(frame, policy, base)
+    persons = frame.pop(_OWNER)
+    seen = live_versions.classes(workplace, product, earlier)
+    scheme, since = _scheme(workplace, product, earlier)
+    safe = versions.protect(
+        frame,
+        policy,
+        base,
+        persons=persons,
+        earlier=seen,
+        scheme=scheme,
+        key=workplace.keyring.derive(f"cover:{product}:{live_versions.next_number(earlier)}"),
+    )
+    made = safe.made
     released = made.require()
     _require_read_text(workplace, spec, released)
     problems: list[Reason] = []
@@ -269,19 +335,79 @@ def protect(workplace: Workplace, product: str) -> Outcome:
         )
     except Refused as refusal:
         counted, problems = {}, list(refusal.reasons)
-    balance = Balance("candidate", len(frame), len(released), suppressed={"small-class": len(frame) - len(released)})
+    dropped = len(frame) - len(released)
+    undone = int(safe.withheld.sum()) if dropped else 0
+    suppressed = {"small-class": dropped - undone, **({"versions": undone} if undone else {})}
+    balance = Balance("candidate", len(frame), len(released), suppressed=suppressed)
     checks = (
         Check(
             "row_balance", balance.difference == 0, "error", "row-balance", f"{len(frame)} rows in, {len(released)} out"
         ),
         Check("k_anonymity", not problems, "error", "k-anonymity", "; ".join(r.detail for r in problems), counted),
+        _stands_beside(seen, safe, policy),
     )
+    made.report["versions"] = {
+        "live": len(earlier),
+        "since": since,
+        "withheld_rows": int(safe.withheld.sum()),
+        "exposed": safe.exposed,
+    }
     table = released.assign(row_id=frame.loc[released.index, "row_id"]) if len(released) else released
     table = table[["row_id", *released.columns]].sort_values("row_id", kind="stable")
     facts = {"k": policy.k, "balance": balance.as_dict(), "report": made.report, "recount": counted}
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    version = f"{contract_of(workplace, product).major}.{live_versions.next_number(earlier)}"
+    kept_scheme = {
+        "scheme": made.transformation if versions.is_global(policy) else None,
+        "hierarchies": versions.scheme_digest(policy, base),
+        "since": since or version,
+    }
+    live_versions.keep_waiting(workplace, product, safe.classes, workplace.stamped(inputs), kept_scheme)
     workplace.keep_object(candidate_partition("protection", product), made.report, inputs, Outcome(""))
     return workplace.keep(partition, arrow, inputs, Outcome("", facts=facts, checks=checks))
+
+
+def _scheme(
+    workplace: Workplace, product: str, earlier: Sequence[live_versions.Live]
+) -> tuple[dict[str, int] | None, str | None]:
+    """The frozen levels and the version that they were found in; None where nothing is frozen.
+
+    Raises:
+        Refused: the policy gives the levels another meaning.
+    """
+    from meddata_pipeline.privacy.versions import require_same
+
+    policy, base = policy_of(workplace, product)
+    binding = live_versions.frozen(earlier, contract_of(workplace, product).major)
+    if binding is None:
+        return None, None
+    require_same(binding.facts["hierarchies"], policy, base, binding.facts["since"])
+    return binding.facts["scheme"], binding.facts["since"]
+
+
+def _stands_beside(seen: Sequence[Classes], safe: Protected, policy: Policy) -> Check:
+    """A recount of people by their class in every live version and in the candidate; small counts are not told."""
+    from meddata_pipeline.disclosure.cells import small_cell_limit
+    from meddata_pipeline.privacy.versions import recount
+
+    counted = recount([*seen, safe.classes])
+    # What is out already may be smaller than a k that was raised since; no new version may make it smaller.
+    least = min(policy.k, recount(seen)["smallest"] or policy.k)
+    passed = counted["smallest"] >= least or not counted["patterns"]
+    limit = small_cell_limit(policy.k)
+
+    def told(count: int) -> int | str:
+        return f"<{limit}" if 0 < count < limit else count
+
+    facts = {
+        "live_versions": len(seen),
+        "patterns": counted["patterns"],
+        "persons": told(counted["persons"]),
+        "exposed": told(safe.exposed),
+        "withheld_rows": told(int(safe.withheld.sum())),
+    }
+    detail = f"beside {len(seen)} versions, the smallest pattern holds {'at least' if passed else 'fewer than'} {least}"
+    return Check("live_versions", passed, "error", "versions-expose", detail, facts)
 
 
 def _text_reasons(workplace: Workplace, spec: ProductSpec, frame: pd.DataFrame | None = None) -> list[Reason]:
@@ -296,7 +422,7 @@ def _require_read_text(workplace: Workplace, spec: ProductSpec, frame: pd.DataFr
         raise Refused("The text of this product has no sufficient leak bound", reasons=reasons, where=spec.id)
 
 
-def _dates(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
+def date_columns(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
     """Date columns that move with their person: by days, and those that stand for a month."""
     if not policy.date_shift:
         return [], []
@@ -312,74 +438,6 @@ def released_frame(workplace: Workplace, product: str) -> pd.DataFrame:
     return frame
 
 
-def measure_risk(workplace: Workplace, product: str) -> Outcome:
-    """Risk of re-identification before and after protection, against the policy's threshold."""
-    from meddata_pipeline.privacy.risk import risk
-
-    spec = spec_of(workplace, product)
-    inputs = {
-        "cohort": workplace.manifest(cohort_partition(spec)).digest,
-        "table": workplace.manifest(candidate_partition("table", product)).digest,
-        "privacy": workplace.config_digest(f"products/{product}/privacy.yaml"),
-    }
-    partition = candidate_partition("risk", product)
-    if (kept := workplace.kept(partition, inputs)) is not None:
-        return kept
-    policy, base = policy_of(workplace, product)
-    cohort = _cohort_frame(workplace, spec)
-    before = risk(cohort, policy, base=base)
-    after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}), base=base)
-    attack = _attack(workplace, product, cohort, policy, base)
-    protection = workplace.load_object(candidate_partition("protection", product))
-    highest = float(after["prosecutor"]["highest"])
-    check = Check(
-        "risk_below_limit",
-        highest <= policy.risk.threshold,
-        "error",
-        "risk-above-limit",
-        f"highest prosecutor risk {highest:.4f}, limit {policy.risk.threshold:g}",
-    )
-    found = Check(
-        "linkage_attack",
-        attack.below_threshold,
-        "error",
-        "linkage-attack",
-        "; ".join(r.detail for r in attack.reasons()),
-    )
-    facts = {
-        "highest_before": float(before["prosecutor"]["highest"]),
-        "highest_after": highest,
-        "attack_upper_limit": attack.limits[1],
-        "k": policy.k,
-    }
-    report = {
-        "product": product,
-        "before": before,
-        "after": after,
-        "protection": protection,
-        "attack": attack.as_dict(),
-    }
-    return workplace.keep_object(partition, report, inputs, Outcome("", facts=facts, checks=(check, found)))
-
-
-def _attack(workplace: Workplace, product: str, cohort: pd.DataFrame, policy: Policy, base: Path) -> Attack:
-    """Attack the candidate with a register of its people that holds the true value of every quasi-identifier."""
-    from meddata_pipeline.privacy.attack import linkage_attack
-    from meddata_pipeline.privacy.release import OLDEST, rekey
-
-    digest = workplace.manifest(cohort_partition(spec_of(workplace, product))).digest
-    # Row ids follow from the key and the person alone: they tell whose a released row is.
-    whose = cohort[["person_id"]].assign(owner=cohort["person_id"])
-    owners = rekey(whose, key=release_key(workplace, product, digest)).set_index("row_id")["owner"]
-    register = cohort.drop_duplicates("person_id")
-    people, register = register["person_id"], register[list(policy.quasi_identifiers)].copy()
-    if "age" in register.columns:  # folded as in every release
-        over = (register["age"] > OLDEST).fillna(False).astype(bool)
-        register["age"] = register["age"].mask(over, OLDEST + 1)
-    released = released_frame(workplace, product).set_index("row_id")
-    return linkage_attack(released, owners, register, people, policy, base=base)
-
-
 def judge_quality(workplace: Workplace, product: str) -> Outcome:
     """Check the candidate against its contract with Great Expectations; counts only leave."""
     from meddata_pipeline.quality.api import validate
@@ -392,7 +450,7 @@ def judge_quality(workplace: Workplace, product: str) -> Outcome:
     partition = candidate_partition("quality", product)
     if (kept := workplace.kept(partition, inputs)) is not None:
         return kept
-    result = validate(released_frame(workplace, product), contract_of(workplace, product))
+    result = validate(released_frame(workplace, product), contract_of(workplace, product), engine="gx")
     answer = {**result.as_dict(), "dimensions": result.dimensions()}
     checks = []
     for name, severity in (("contract_errors", "error"), ("contract_warnings", "warning")):
@@ -509,6 +567,7 @@ def _dossier_inputs(workplace: Workplace, product: str) -> dict[str, str]:
 def assemble(workplace: Workplace, product: str) -> Outcome:
     """Put together every file that would be published, check the entry, and compute the digest that people sign."""
     from meddata_pipeline.exchange import release
+    from meddata_pipeline.exchange.signing import Signer
 
     spec = spec_of(workplace, product)
     inputs = _dossier_inputs(workplace, product)
@@ -519,6 +578,7 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
     if (
         kept is not None
         and folder.is_dir()
+        and (folder / release.MANIFEST).is_file()
         and workplace.load_object(partition)["files"] == release.file_entries(folder)
     ):
         return kept
@@ -538,8 +598,11 @@ def assemble(workplace: Workplace, product: str) -> Outcome:
         "form": spec.form,
         "access": spec.access,
         "demo": workplace.keyring.demo,
+        "publisher_key": Signer.from_keyring(workplace.keyring, "publisher").public,
     }
     answer = {"files": entries, "meta": meta}
+    # Beside the files as it will be published: evaluators name a candidate by the digest that the release will have.
+    write_atomic(folder / release.MANIFEST, canonical_json(release.manifest(entries, meta)), PUBLIC_FILE)
     checks = (
         Check("entry_conforms", not violations, "error", "entry-violates-shapes", f"{len(violations)} violations"),
         dossier.identifiers_inside(workplace, spec, folder),
@@ -571,12 +634,10 @@ def _inputs_hold(workplace: Workplace, spec: ProductSpec) -> bool:
     """Whether each part was made from what is there now."""
     cohort = workplace.manifest(cohort_partition(spec)).digest
     study = workplace.lake.manifest(_study_partition(spec))
-    table = workplace.manifest(candidate_partition("table", spec.id))
     config = workplace.config_digest
-    if study is None or study.inputs.get("cohort") != cohort or table.inputs.get("cohort") != cohort:
+    if study is None or study.inputs.get("cohort") != cohort or _kept_table(workplace, spec) is None:
         return False
     return (
         study.inputs.get("study") == config(f"products/{spec.cohort_product}/study.yaml")
-        and table.inputs.get("privacy") == config(f"products/{spec.id}/privacy.yaml")
         and workplace.lake.manifest(candidate_partition("study", spec.id)).inputs.get("study") == study.digest  # type: ignore[union-attr]
     )

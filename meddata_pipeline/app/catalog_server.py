@@ -1,7 +1,8 @@
 """The catalogue on this machine's own address: a read-only server of what is published.
 
-What belongs here: which files may be asked for. What does not: pages (catalog). Served are ``<home>/catalog`` and the
-folders of committed versions; everything else of the home, above all restricted/, does not exist for it.
+What belongs here: which files may be asked for. What does not: pages (catalog). Served are ``<home>/catalog``, the
+folders of committed versions and their attestations; everything else of the home, above all restricted/, does not exist
+for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def published_file(home: Path, address: str) -> Path | None:
             root = home / "catalog"
         case ["products", product, version, *_] if _committed(home, product, version):
             root = home / "products" / product / version
+        case ["products", product, "attestations", version, _] if _committed(home, product, version):
+            root = home / "products" / product / "attestations" / version
         case _:
             return None
     path = home.joinpath(*parts)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from meddata_pipeline.app import candidates, dossier, releases, status
+from meddata_pipeline.app import candidates, dossier, evaluation, releases, status
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import BadInput, Reason, Refused
 from meddata_pipeline.storage.lake import Partition
@@ -117,13 +117,21 @@ def evidence(workplace: Workplace, product: str) -> dict[str, Any]:
         "demo": meta["demo"],
         "highest_risk": {"before": risk["before"]["prosecutor"]["highest"], "after": after["highest"]},
         "quality": quality["scores"],
-        "failed": failed_checks(workplace, product),
+        "failed": [*failed_checks(workplace, product), *(r.as_dict() for r in _evaluation(workplace, product, meta))],
         "warnings": [c["id"] for c in quality["checks"] if c["status"] != "passed"],
         "rights_complete": offer["rights"]["complete"],
         "price_fen": offer["price"]["point_fen"],
         "files": sorted(whole["files"]),
         "folder": str(candidates.staging(workplace, product)),
     }
+
+
+def _evaluation(workplace: Workplace, product: str, meta: dict[str, Any]) -> list[Reason]:
+    from meddata_pipeline.exchange import release
+
+    made = release.latest(workplace.home, product)
+    done = made is not None and made.candidate_digest == meta["candidate_digest"]
+    return [] if done else evaluation.gate(workplace, product)
 
 
 def decide(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meddata_pipeline.app import legal
 from meddata_pipeline.app.outcome import Check
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json, file_sha256
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _MEDIA = {
     ".html": "text/html",
+    ".pdf": "application/pdf",
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -50,17 +52,24 @@ def part(workplace: Workplace, name: str, product: str) -> dict[str, Any]:
 # -- keys of a candidate -----------------------------------------------------------------------------------------------
 
 
-def _key_path(workplace: Workplace, product: str, cohort_digest: str) -> Path:
-    return workplace.settings.zone("keys") / "releases" / product / f"{cohort_digest[:32]}.key"
+def _keys(workplace: Workplace, product: str) -> Path:
+    return workplace.settings.zone("keys") / "releases" / product
 
 
-def random_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
-    """The random release key of a candidate, made at first use and sealed under the home's keys."""
+def random_key(workplace: Workplace, product: str, cohort_digest: str, number: int) -> bytes:
+    """The random release key of a candidate, made at first use and sealed under the home's keys.
+
+    Args:
+        workplace: the home.
+        product: the product's id.
+        cohort_digest: of the candidate's cohort.
+        number: of the commit that the candidate would have, so that no two versions share a key.
+    """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    path = _key_path(workplace, product, cohort_digest)
+    path = _keys(workplace, product) / f"{number}-{cohort_digest[:32]}.key"
     sealer = AESGCM(workplace.keyring.derive("zone:release-keys"))
-    label = f"{product}:{cohort_digest}".encode()
+    label = f"{product}:{number}:{cohort_digest}".encode()
     if not path.exists():
         nonce = secrets.token_bytes(12)
         create_if_absent(path, nonce + sealer.encrypt(nonce, secrets.token_bytes(32), label))
@@ -68,19 +77,18 @@ def random_key(workplace: Workplace, product: str, cohort_digest: str) -> bytes:
     return sealer.decrypt(sealed[:12], sealed[12:], label)
 
 
-def destroy_key(workplace: Workplace, product: str, cohort_digest: str) -> bool:
-    """Destroy a candidate's random key.
+def destroy_keys(workplace: Workplace, product: str) -> bool:
+    """Destroy a product's random keys: that of the published candidate, and of those it has superseded.
 
     Returns:
         True if there was one.
     """
-    path = _key_path(workplace, product, cohort_digest)
-    if not path.exists():
-        return False
-    # Overwritten first: on the file systems that hospitals have, an unlinked block may be read again.
-    path.write_bytes(secrets.token_bytes(path.stat().st_size))
-    path.unlink()
-    return True
+    paths = sorted(_keys(workplace, product).glob("*.key"))
+    for path in paths:
+        # Overwritten first: on the file systems that hospitals have, an unlinked block may be read again.
+        path.write_bytes(secrets.token_bytes(path.stat().st_size))
+        path.unlink()
+    return bool(paths)
 
 
 # -- version -----------------------------------------------------------------------------------------------------------
@@ -115,7 +123,7 @@ def write_files(
     from meddata_pipeline.catalog.exporters import dcat_ap
 
     clear_dir(folder)
-    for name, data in _contents(workplace, spec).items():
+    for name, data in _contents(workplace, spec, version).items():
         write_atomic(folder / name, data, PUBLIC_FILE)
     description = describe(workplace, spec, version, folder)
     graph = dcat_ap.to_graph(description)
@@ -126,19 +134,21 @@ def write_files(
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()), found
 
 
-def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
+def _contents(workplace: Workplace, spec: ProductSpec, version: str) -> dict[str, bytes]:
+    from meddata_pipeline.app import evaluation
     from meddata_pipeline.app.candidates import contract_of
     from meddata_pipeline.privacy import risk_report
+    from meddata_pipeline.quality import report
 
     product = spec.id
     study, offer = part(workplace, "study", product), part(workplace, "offer", product)
-    quality, risk = part(workplace, "quality", product), part(workplace, "risk", product)
+    risk = part(workplace, "risk", product)
     policy = workplace.config.find(f"products/{product}/privacy.yaml")
     as_of, demo = study["results"]["as_of"], workplace.keyring.demo
     names = {column.name: column.title for column in contract_of(workplace, product).columns}
+    label = legal.label_of(workplace, product)
     files = {
         "results.json": _json(study["results"]),
-        "quality.json": _json(quality),
         "risk.json": _json(risk_report.published(risk, policy=policy)),
         "price.json": canonical_json(offer["price"]),
         "rights.json": canonical_json(offer["rights"]),
@@ -156,21 +166,24 @@ def _contents(workplace: Workplace, spec: ProductSpec) -> dict[str, bytes]:
             names=names,
             demo=demo,
             translation=f"risk.{'en' if lang == 'zh' else 'zh'}.html",
+            label=label,
         ).encode()
     for name, svg in study["figures"].items():
         files[f"figures/{name}.svg"] = svg.encode()
     if spec.form == "microdata":
-        files["data.parquet"] = _parquet(workplace, product)
+        files["data.parquet"] = parquet(workplace, product)
     else:
         files["aggregates.csv"] = _aggregates(workplace, product, study["results"])
-    return files
+    quality = evaluation.own_evaluation(workplace, product, version, files)
+    return {**files, "quality.json": _json(quality), **report.files(quality["evaluation"])}
 
 
 def _json(obj: Any) -> bytes:
     return json.dumps(obj, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n"
 
 
-def _parquet(workplace: Workplace, product: str) -> bytes:
+def parquet(workplace: Workplace, product: str) -> bytes:
+    """The candidate's rows as the file that is handed over; the same bytes for the same rows."""
     import io
 
     import pyarrow.parquet as pq
@@ -219,6 +232,7 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
     policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
     rows = published_count(int(after["rows"])) if spec.form == "microdata" else None
     price = offer["price"]
+    label, reason = legal.label_of(workplace, product)
     parts: dict[str, Any] = {
         "id": product,
         "version": version,
@@ -261,21 +275,13 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
         "spatial": spec.spatial,
         "licence": texts["licence"],
         "terms": [t.model_dump() for t in _terms(terms)],
-        "legal_label": texts["legal"][legal_label(workplace, product)]["label"],
-        "legal_reason": texts["legal"][legal_label(workplace, product)]["reason"],
+        "legal_label": label.model_dump(),
+        "legal_reason": reason.model_dump(),
         "demo": workplace.keyring.demo,
         "effects": _effects(study["results"]),
         "steps": _steps(workplace, spec, texts),
     }
     return build(parts)
-
-
-def legal_label(workplace: Workplace, product: str) -> str:
-    """What the data are called, computed: ``demo``, ``key-kept``, ``key-destroyed``; never that they are anonymous."""
-    if workplace.keyring.demo:
-        return "demo"
-    policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
-    return "key-kept" if policy.linkability == "versions" else "key-destroyed"
 
 
 def _texts() -> dict[str, Any]:
@@ -391,8 +397,8 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
     """Search everything that would be published for identifiers known of any person of the product's hospitals.
 
     The last gate before people are asked to sign; it shares no code with the steps that took the identifiers out.
-    Numbers are looked for in every file. Names are looked for as whole cells of the data, because two characters of a
-    name also occur in ordinary sentences.
+    Numbers are looked for in every file, PDF included. Names are looked for as whole cells of the data, because two
+    characters of a name also occur in ordinary sentences.
     """
     from meddata_pipeline.app.candidates import hospitals_of
     from meddata_pipeline.app.nights import identities_of
@@ -404,7 +410,9 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
         if path.suffix == ".parquet":
             cells |= _cells(path)
         else:
-            tokens |= set(_TOKEN.findall(path.read_text(encoding="utf-8")))
+            tokens |= set(
+                _TOKEN.findall(_pdf_text(path) if path.suffix == ".pdf" else path.read_text(encoding="utf-8"))
+            )
     tokens |= {token for cell in cells for token in _TOKEN.findall(cell)}
     found = 0
     for hospital in hospitals_of(workplace, spec):
@@ -416,6 +424,12 @@ def identifiers_inside(workplace: Workplace, spec: ProductSpec, folder: Path) ->
         found += len(tokens & numbers) + len(cells & names)
     detail = f"{found} known identifiers in {len(files)} files"
     return Check("no_identifier_inside", found == 0, "error", "identifier-in-release", detail, {"files": len(files)})
+
+
+def _pdf_text(path: Path) -> str:
+    from pypdf import PdfReader
+
+    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
 
 
 def _cells(path: Path) -> set[str]:

@@ -34,7 +34,8 @@ def publish_entry(workplace: Workplace, product: str) -> Outcome:
 
 
 def _commits_digest(workplace: Workplace) -> str:
-    commits = sorted((workplace.home / "products").glob("*/commits/*.json"))
+    products = workplace.home / "products"
+    commits = sorted([*products.glob("*/commits/*.json"), *products.glob("*/attestations/*/*.json")])
     return combined_digest(f"{p.relative_to(workplace.home).as_posix()} {file_sha256(p)}" for p in commits)
 
 
@@ -58,8 +59,9 @@ def build_site(workplace: Workplace) -> Outcome:
 
 
 def _signed(workplace: Workplace, described: Description) -> Description:
-    """A description with the sign-offs of its candidate, which came after it was written."""
-    from meddata_pipeline.catalog.description import Signature
+    """A description with the sign-offs and the evaluations of its version, which came after it was written."""
+    from meddata_pipeline.app import evaluation
+    from meddata_pipeline.catalog.description import Evaluation, Signature
     from meddata_pipeline.core.text import Text
     from meddata_pipeline.exchange import release, signoff
 
@@ -68,7 +70,9 @@ def _signed(workplace: Workplace, described: Description) -> Description:
     offer = candidates.offer_of(workplace, described.id)
     status = signoff.status(workplace.home, offer, made.candidate_digest, roles)
     signatures = [Signature(role=r, title=Text(**roles.title(r)), demo=status.demo) for r in sorted(status.approved)]
-    return described.model_copy(update={"signatures": signatures})
+    found = evaluation.shown(workplace, described.id, described.version)
+    evaluations = [Evaluation.model_validate(item) for item in found]
+    return described.model_copy(update={"signatures": signatures, "evaluations": evaluations})
 
 
 def deliver_sample(workplace: Workplace, product: str) -> Outcome | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, dossier
+from meddata_pipeline.app import attacks, candidates, dossier, evaluation, live_versions
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json
@@ -91,10 +91,6 @@ def _candidate_digest(workplace: Workplace, product: str) -> str:
     return str(dossier.part(workplace, "dossier", product)["meta"]["candidate_digest"])
 
 
-def _persons_partition(product: str, number: int) -> Partition:
-    return Partition("candidate", "released-persons", (product, str(number)))
-
-
 def _facts(workplace: Workplace, product: str, last: Commit | None) -> CandidateFacts:
     from meddata_pipeline.exchange.release import CandidateFacts
 
@@ -103,7 +99,7 @@ def _facts(workplace: Workplace, product: str, last: Commit | None) -> Candidate
     persons = set(workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])["person_id"].to_pylist())
     before: set[str] = set()
     if last is not None:
-        before = set(workplace.lake.read(_persons_partition(product, last.number))["person_id"].to_pylist())
+        before = set(workplace.lake.read(candidates.persons_partition(product, last.number))["person_id"].to_pylist())
     return CandidateFacts(
         candidate_digest=meta["candidate_digest"],
         contract_major=candidates.contract_of(workplace, product).major,
@@ -116,7 +112,7 @@ def _facts(workplace: Workplace, product: str, last: Commit | None) -> Candidate
 
 
 def release(workplace: Workplace, product: str) -> Outcome | None:
-    """Publish the candidate if the release rule and the signatures allow it.
+    """Publish the candidate if the release rule, the evaluations beside it and the signatures allow it.
 
     Returns:
         The outcome of the published version, or None while the candidate waits; its state says why.
@@ -128,12 +124,23 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
     digest = meta["candidate_digest"]
     offer = candidates.offer_of(workplace, product)
     last = releases.latest(workplace.home, product)
+    evaluation.self_assess(workplace, product)
     if last is not None and last.candidate_digest == digest:
         _after_commit(workplace, product, last)
         keep_state(workplace, product, State("unchanged", candidate=digest))
         return _outcome(last, changed=False)
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
         _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        return None
+    if not attacks.is_current(workplace, product):
+        detail = "another release has been published since this candidate was joined with those that were out"
+        _wait(workplace, product, digest, [Reason("joins-outdated", detail, product)], "meddata run")
+        return None
+    if reasons := evaluation.gate(workplace, product):
+        missing = reasons[0].code == "missing-evaluation"
+        command = f"meddata release attest {product} {'FILE' if missing else '--remove'}"
+        state = State("candidate" if missing else "refused", tuple(r.as_dict() for r in reasons), digest, command)
+        keep_state(workplace, product, state)
         return None
     if workplace.keyring.demo:
         signoff.demo_sign(workplace.home, offer, digest, workplace.keyring)
@@ -169,9 +176,13 @@ def _commit(workplace: Workplace, product: str, meta: dict[str, Any]) -> Commit:
     manifest = releases.manifest(releases.file_entries(folder), meta)
     number = int(str(meta["version"]).split(".")[1])
     spec = candidates.spec_of(workplace, product)
-    # Before the commit: who is in must be known for the next version's rule even if this process dies right after it.
-    persons = workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])
-    workplace.lake.write(_persons_partition(product, number), persons)
+    last = releases.latest(workplace.home, product)
+    # Before the commit: who is in must be known for the next version even if this process dies right after it. Where
+    # another process has taken the number, the commit refuses, and that version's people stay as they are.
+    if last is None or last.number < number:
+        persons = workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])
+        workplace.lake.write(candidates.persons_partition(product, number), persons)
+        live_versions.remember(workplace, product, number)
     signer = Signer.from_keyring(workplace.keyring, "publisher")
     return releases.commit(
         workplace.home, product, folder, manifest, signer, contributions=candidates.contributions(workplace, product)
@@ -180,14 +191,12 @@ def _commit(workplace: Workplace, product: str, meta: dict[str, Any]) -> Commit:
 
 def _after_commit(workplace: Workplace, product: str, made: Commit) -> None:
     """What follows from a commit, idempotently: the ledger's rows, and the end of the candidate's random key."""
-    spec = candidates.spec_of(workplace, product)
-    cohort = workplace.manifest(candidates.cohort_partition(spec)).digest
     subject = f"{product}/{made.version}"
     with workplace.ledger() as ledger:
         ledger.record_event(
             "publication", subject, {"digest": made.digest, "demo": made.demo}, f"publication:{subject}"
         )
-        if dossier.destroy_key(workplace, product, cohort):
+        if dossier.destroy_keys(workplace, product):
             ledger.record_event("key-destroyed", subject, {"digest": made.digest}, f"key-destroyed:{subject}")
 
 

@@ -164,6 +164,16 @@ class Signature(_Part):
     demo: bool = False
 
 
+class Evaluation(_Part):
+    """An attested quality evaluation of the version; `path` of the attestation is relative to the product's folder."""
+
+    kind: Literal["self-assessment", "independent"]
+    name: Text
+    path: str = Field(pattern=r"^attestations/[0-9.]+/[a-z0-9-]+\.json$")
+    valid_until: dt.date
+    passed: bool
+
+
 class Description(_Part):
     """Everything that is published about one release of one product."""
 
@@ -199,6 +209,7 @@ class Description(_Part):
     effects: list[Effect] = []
     steps: list[Step] = []
     signatures: list[Signature] = []
+    evaluations: list[Evaluation] = []
     digest: str = ""
     notes: Text = EMPTY
 

@@ -16,23 +16,33 @@ from meddata_pipeline.core.errors import ConfigError
 PACKAGE_CONFIG = Path(__file__).resolve().parent.parent / "config"
 
 
+def shown_name(path: Path) -> str:
+    """What messages call a configuration file: its folder and name, or the name alone as it was given."""
+    return "/".join(part for part in (path.parent.name, path.name) if part)
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping.
 
     Raises:
         ConfigError: the file is not there, is not YAML (with its line) or is not a mapping.
     """
-    name = f"{path.parent.name}/{path.name}"
+    name = shown_name(path)
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError("The configuration file is missing", where=name) from None
+    except IsADirectoryError:
+        raise ConfigError("The configuration file is a folder", where=name) from None
     except UnicodeDecodeError:
         raise ConfigError("The configuration file is not UTF-8", where=name, next_step="Save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise ConfigError("The configuration file is not valid YAML", where=f"{name}{line}") from None
+    except (ValueError, RecursionError):
+        # A day that no calendar has, a number of too many digits, lists in lists without end.
+        raise ConfigError("The configuration file holds a value that can't be read", where=name) from None
     if not isinstance(loaded, dict):
         raise ConfigError("The configuration file must be a mapping of keys", where=name)
     return loaded

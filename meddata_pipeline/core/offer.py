@@ -1,4 +1,4 @@
-"""The offer of a product (offer.yaml): release rule, signatures, rights holders, terms, costs, price, fees, shares.
+"""The offer of a product (offer.yaml): release rule, evaluation, signatures, rights holders, terms, price, shares.
 
 What belongs here: the model of the file and the exact reading of money and rates. What does not: what is computed from
 it (rights statement, price estimate, settlement), which is the exchange package's. The catalogue reads the terms too,
@@ -118,6 +118,18 @@ class ReleaseRule(_Strict):
     cadence: Cadence = "every-run"
     minimum_hospitals: int = Field(default=1, ge=1)
     minimum_new_persons: int = Field(default=10, ge=0)
+
+
+class QualityRule(_Strict):
+    """Who must have evaluated the data before a version is cut, and how long the publisher's own evaluation holds.
+
+    Attributes:
+        evaluation: ``self``: the publisher's own is enough; ``independent``: a third party must have attested one.
+        valid_months: of the publisher's attestation, from the day of the newest delivery.
+    """
+
+    evaluation: Literal["self", "independent"] = "self"
+    valid_months: int = Field(default=60, ge=1, le=120)
 
 
 class Evidence(_Strict):
@@ -252,6 +264,7 @@ class OfferTerms(_Strict):
     access: Access
     legal_basis: Evidence | None = None
     release: ReleaseRule = ReleaseRule()
+    quality: QualityRule = QualityRule()
     signatures: list[Slug] = Field(min_length=1)
     holders: dict[str, RightsHolder] = {}
     terms: Terms
@@ -268,6 +281,8 @@ class OfferTerms(_Strict):
         charges = [charge.id for charge in (*self.fees, *self.taxes)]
         if len(set(charges)) != len(charges):
             raise ValueError("fees and taxes need ids of their own")
+        if self.quality.evaluation == "independent" and self.form != "microdata":
+            raise ValueError("an independent evaluation needs released rows, so form: microdata")
         basis = self.legal_basis
         if self.access == "download" and self.form in CONTROLLED_FORMS and (basis is None or basis.sha256 == "missing"):
             raise ValueError(f"a download of {self.form} needs a recorded legal_basis, else access: controlled")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from meddata_pipeline.core.config import load_yaml
+from meddata_pipeline.core.config import load_yaml, shown_name
 from meddata_pipeline.core.errors import ConfigError
 
 DATE_LEVELS = ("day", "month", "quarter", "year", "decade")
@@ -23,6 +23,9 @@ DIVISION_LEVELS = ("district", "city", "province", "all")
 DIAGNOSIS_LEVELS = ("code", "category", "block", "chapter", "all")
 #: Keys of a quasi-identifier that give it a hierarchy; one of them may stand.
 WAYS = ("hierarchy", "dates", "redact", "intervals", "groups", "divisions", "icd10")
+
+#: More persons than live; larger numbers in a policy are slips.
+LARGEST = 10**11
 
 Aggregate = Literal["geometric-mean", "arithmetic-mean", "sum", "maximum", "rank"]
 Metric = Literal["loss", "dm", "dm-star", "aecs", "non-uniform-entropy", "precision", "height"]
@@ -37,7 +40,16 @@ _AGGREGATES: dict[str, Aggregate] = {
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any) -> Any:
+        """YAML's yes and true are no 1: a ``k`` of 1 protects nobody."""
+        for name, field in cls.model_fields.items() if isinstance(value, Mapping) else ():
+            if isinstance(value.get(field.alias or name), bool) and field.annotation is not bool:
+                raise ValueError(f"{field.alias or name} can't be true or false")
+        return value
 
 
 class TableFormat(_Strict):
@@ -146,7 +158,7 @@ class KAnonymity(_Strict):
     """Every class holds at least ``k`` persons."""
 
     model: Literal["k-anonymity"]
-    k: int = Field(ge=1)
+    k: int = Field(ge=1, le=LARGEST)
 
 
 class KMap(_Strict):
@@ -160,9 +172,9 @@ class KMap(_Strict):
     """
 
     model: Literal["k-map"]
-    k: int = Field(ge=1)
+    k: int = Field(ge=1, le=LARGEST)
     subset: str | None = None
-    population: int | None = Field(default=None, ge=1)
+    population: int | None = Field(default=None, ge=1, le=LARGEST)
     significance: float = Field(default=0.01, ge=0.0, le=1.0)
     estimator: Literal["none", "poisson", "zero-truncated-poisson"] | None = None
 
@@ -185,14 +197,14 @@ class DistinctLDiversity(_OfAttribute):
     """Every class holds at least ``l`` distinct values."""
 
     model: Literal["distinct-l-diversity"]
-    l: int = Field(ge=1)  # noqa: E741 (the trade's word)
+    l: int = Field(ge=1, le=LARGEST)  # noqa: E741 (the trade's word)
 
 
 class EntropyLDiversity(_OfAttribute):
     """The entropy of the values of every class is at least log(l)."""
 
     model: Literal["entropy-l-diversity"]
-    l: float = Field(ge=1.0)  # noqa: E741
+    l: float = Field(ge=1.0, le=LARGEST)  # noqa: E741
     estimator: Literal["shannon", "grassberger"] = "shannon"
 
 
@@ -200,7 +212,7 @@ class RecursiveLDiversity(_OfAttribute):
     """The most frequent value is rarer than ``c`` times all from the l-th most frequent on."""
 
     model: Literal["recursive-l-diversity"]
-    l: int = Field(ge=1)  # noqa: E741
+    l: int = Field(ge=1, le=LARGEST)  # noqa: E741
     c: float = Field(gt=0.0)
 
 
@@ -268,7 +280,7 @@ class PopulationUniqueness(_Strict):
     model: Literal["population-uniqueness"]
     threshold: float = Field(ge=0.0, le=1.0)
     estimator: Literal["dankar", "pitman", "zayatz", "snb"] = "dankar"
-    population: int = Field(ge=1)
+    population: int = Field(ge=1, le=LARGEST)
 
 
 PrivacyModel = Annotated[
@@ -413,6 +425,7 @@ class Policy(_Strict):
     Attributes:
         identifiers: columns that are dropped from the release, or replaced by keys of the release.
         linkability: ``none``: the release key is random and destroyed at publication; ``versions``: it is kept.
+        longitudinal: with ``linkability: versions``: a row keeps its id in all versions of a major version.
         date_shift: whether dates of a person are shifted together before the release.
         round: sensitive numbers and the decimals they are published with (negative: to tens, hundreds).
         search: how the levels are found; see tabular/search.py.
@@ -435,6 +448,7 @@ class Policy(_Strict):
     suppressed: Literal["keep", "drop"] = "keep"
     risk: RiskTerms = RiskTerms()
     linkability: Literal["none", "versions"] = "none"
+    longitudinal: bool = False
     date_shift: bool = False
     round: dict[str, int] = {}
     text: TextTerms = TextTerms()
@@ -479,6 +493,8 @@ class Policy(_Strict):
         for name in self.risk.attack.columns if self.risk.attack is not None else {}:
             if name not in self.quasi_identifiers:
                 raise ValueError(f"risk.attack.columns: {name} is not a quasi-identifier")
+        if self.longitudinal and self.linkability != "versions":
+            raise ValueError("longitudinal: row ids can stay only where the key does; it needs 'linkability: versions'")
         if self.unit is not None and roles.get(self.unit, "identifiers") != "identifiers":
             raise ValueError(f"unit: {self.unit} says who a row belongs to and can't be released")
         return self
@@ -581,4 +597,4 @@ def load_policy(path: Path) -> Policy:
     Raises:
         ConfigError: the file is missing, is not YAML, or is wrong.
     """
-    return parse_policy(load_yaml(path), where=f"{path.parent.name}/{path.name}")
+    return parse_policy(load_yaml(path), where=shown_name(path))

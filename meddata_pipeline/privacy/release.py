@@ -25,6 +25,7 @@ def rekey(
     cohort: pd.DataFrame,
     *,
     key: bytes,
+    shift_key: bytes | None = None,
     person_column: str = "person_id",
     link_columns: Sequence[str] = (),
     date_columns: Sequence[str] = (),
@@ -38,6 +39,8 @@ def rekey(
     Args:
         cohort: the restricted table; one or more rows per person.
         key: the key of this product and version; another key gives ids that don't join.
+        shift_key: the key of the date shifts, where a person's dates move alike in several versions; by default
+            ``key``.
         person_column: the column that says whose a row is.
         link_columns: further id columns; they become pseudonyms under this key.
         date_columns: date columns; all dates of a person move by the same days.
@@ -75,7 +78,7 @@ def rekey(
     out = cohort.reset_index(drop=True).copy()
     persons = persons.reset_index(drop=True)
     row_keys = [f"{person}|{n}" for person, n in zip(persons, ordinal, strict=True)]
-    distinct = {person: date_shift_days(key, person, max_days=max_days) for person in persons.unique()}
+    distinct = {person: date_shift_days(shift_key or key, person, max_days=max_days) for person in persons.unique()}
     shifts = pd.to_timedelta(persons.map(distinct).to_numpy(), unit="D")
     for name in (*date_columns, *month_columns):
         moved = pd.to_datetime(out[name]) + shifts

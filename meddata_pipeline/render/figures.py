@@ -402,3 +402,105 @@ def bars(
             canvas.add(f'<rect x="{_n(left)}" y="{_n(y + 4)}" width="{_n(length)}" height="17" fill="{BLUE}"/>')
         canvas.text(left + length + 7, y + 17, line, more=f' fill="{SOFT}"')
     return canvas.close()
+
+
+def matrix(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[tuple[float | None, Line]]],
+    *,
+    title: str,
+    desc: str = "",
+) -> str:
+    """A matrix of shares: the darker a cell, the greater its share; every cell says its number too.
+
+    Args:
+        rows: labels from top to bottom.
+        columns: labels from left to right.
+        cells: for each row one ``(share between 0 and 1 or None, text)`` per column; None leaves a cell white.
+        title: name of the figure, for screen readers.
+        desc: what it shows, in a sentence.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: the cells are not one per row and column.
+    """
+    if len(cells) != len(rows) or any(len(row) != len(columns) for row in cells):
+        raise ValueError("a matrix needs one cell per row and column")
+    left = max([text_width(label) for label in rows], default=0) + 2 * _GAP
+    texts = [*columns, *(_plain(text) for row in cells for _, text in row)]
+    wide, high, top = max([text_width(text) for text in texts], default=0) + 3 * _GAP, 34.0, 26.0
+    canvas = _Canvas(left + wide * len(columns) + _GAP, top + high * len(rows) + 6, title, desc)
+    for place, label in enumerate(columns):
+        canvas.text(left + wide * (place + 0.5), 17, [label], anchor="middle", more=f' fill="{SOFT}"')
+    for line, (label, row) in enumerate(zip(rows, cells, strict=True)):
+        y = top + high * line
+        canvas.text(_GAP, y + high / 2 + 4.5, [label])
+        for place, (share, text) in enumerate(row):
+            fill = "#ffffff" if share is None else BLUE
+            strength = "" if share is None else f' fill-opacity="{0.1 + 0.35 * min(max(share, 0.0), 1.0):.2f}"'
+            canvas.add(
+                f'<rect x="{_n(left + wide * place)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(high)}" '
+                f'fill="{fill}"{strength} stroke="{RULE}"/>'
+            )
+            canvas.text(left + wide * (place + 0.5), y + high / 2 + 4.5, text, anchor="middle")
+    return canvas.close()
+
+
+def trend(
+    labels: Sequence[str], series: Mapping[str, Sequence[float | None]], *, title: str, desc: str = "", texts: str = ""
+) -> str:
+    """Shares between 0 and 1 over an ordered series, one line each; a line's name stands at its end.
+
+    Args:
+        labels: of the points, in order.
+        series: name → one value per label; None leaves a gap.
+        title: name of the figure, for screen readers.
+        desc: what it shows, in a sentence.
+        texts: said in place of the figure when there are no points.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: a series has not one value per label.
+    """
+    if any(len(values) != len(labels) for values in series.values()):
+        raise ValueError("a series needs one value per label")
+    left, plot, high, top = 40.0, 330.0, 130.0, 10.0
+    right = max([text_width(name, 11.5) for name in series], default=0) + 2 * _GAP
+    canvas = _Canvas(left + plot + right, top + max(high, 17.0 * len(series)) + 30, title, desc)
+    if not labels:
+        canvas.text(left, top + high / 2, [texts])
+        return canvas.close()
+
+    def x(place: int) -> float:
+        return left + 14 + (plot - 28) * (place / (len(labels) - 1) if len(labels) > 1 else 0.5)
+
+    def y(value: float) -> float:
+        return top + high * (1 - min(max(value, 0.0), 1.0))
+
+    for tick in (0.0, 0.5, 1.0):
+        canvas.line(left, y(tick), left + plot, y(tick), RULE)
+        canvas.text(left - 6, y(tick) + 4, [f"{tick:g}"], anchor="end", more=f' font-size="11" fill="{SOFT}"')
+    for place, label in enumerate(labels):
+        canvas.text(x(place), top + high + 18, [label], anchor="middle", more=f' font-size="11" fill="{SOFT}"')
+    colours = (BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", INK)
+    # Names are set one below the other in the order of where their lines end, so that none covers another.
+    ends = {n: next((v for v in reversed(values) if v is not None), 0.0) for n, values in series.items()}
+    slots = {name: slot for slot, name in enumerate(sorted(series, key=lambda n: -ends[n]))}
+    for number, (name, values) in enumerate(series.items()):
+        colour, dash = colours[number % len(colours)], ("", "6 3", "2 3")[number // 2 % 3]
+        points = [(x(place), y(value)) for place, value in enumerate(values) if value is not None]
+        if len(points) > 1:
+            path = "L".join(f"{_n(a)} {_n(b)}" for a, b in points)
+            more = f' stroke-dasharray="{dash}"' if dash else ""
+            canvas.add(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.6"{more}/>')
+        for a, b in points:
+            canvas.add(f'<circle cx="{_n(a)}" cy="{_n(b)}" r="3" fill="{colour}"/>')
+        height = top + 8 + 17 * slots[name]
+        canvas.add(f'<rect x="{_n(left + plot + 4)}" y="{_n(height - 7)}" width="8" height="8" fill="{colour}"/>')
+        canvas.text(left + plot + 16, height + 1, [name], more=' font-size="11.5"')
+    return canvas.close()

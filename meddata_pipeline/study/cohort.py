@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from meddata_pipeline.core.balance import Balance
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.core.expression import Floats, Node, evaluate, parse
 from meddata_pipeline.core.product import validation_error
 from meddata_pipeline.core.tables import kinds
 from meddata_pipeline.core.text import Text
-from meddata_pipeline.study.expression import Floats, Node, evaluate, parse
 from meddata_pipeline.study.variables import as_numbers, as_texts
 
 if TYPE_CHECKING:

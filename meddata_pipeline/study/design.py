@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from meddata_pipeline.core.errors import BadInput, ConfigError
-from meddata_pipeline.study.expression import Floats
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.spec import Analysis, GroupedOutcome, Outcome, StudySpec, TimeOutcome
 from meddata_pipeline.study.splines import natural_spline
 from meddata_pipeline.study.variables import Coded, NotComputableError, Variables, as_numbers

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from meddata_pipeline.core.config import load_yaml
+from meddata_pipeline.core.config import load_yaml, shown_name
 from meddata_pipeline.core.errors import ConfigError
 from meddata_pipeline.core.product import validation_error
 from meddata_pipeline.core.text import Text
@@ -294,7 +294,7 @@ def load_study(path: Path) -> StudySpec:
     Raises:
         ConfigError: the file is missing or wrong.
     """
-    return parse_study(load_yaml(path), f"{path.parent.name}/{path.name}")
+    return parse_study(load_yaml(path), shown_name(path))
 
 
 def need(value: str | None, what: str, analysis: Analysis) -> str:

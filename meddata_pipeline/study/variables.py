@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from meddata_pipeline.core.errors import BadInput, ConfigError
-from meddata_pipeline.study.expression import Floats, evaluate, parse
+from meddata_pipeline.core.expression import Floats, evaluate, parse
 from meddata_pipeline.study.spec import Cut, Scalar, StudySpec, Variable
 
 #: YAML 1.1 reads yes/no/on/off as booleans; a cell that spells one of these words is meant then.

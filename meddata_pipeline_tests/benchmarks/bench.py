@@ -27,6 +27,7 @@ from meddata_pipeline.privacy.tabular import anonymize
 from meddata_pipeline.quality.api import validate
 from meddata_pipeline.quality.contract import load_contract
 from meddata_pipeline.samples.api import generate
+from meddata_pipeline_tests.benchmarks import quality
 from meddata_pipeline_tests.e2e import landing_files
 from meddata_pipeline_tests.property.test_tabular_optimum import _brute_force
 
@@ -179,6 +180,18 @@ def checks() -> str:
     )
 
 
+def many_checks() -> str:
+    """Rules by test and unit in bulk: DuckDB on Arrow against Great Expectations on pandas, the same counts."""
+    rows, rules = quality.table(50_000), quality.contract(10)
+    ours, first = best(lambda: validate(rows, rules, engine="duckdb"), 2)
+    theirs, second = best(lambda: validate(rows, rules, engine="gx"), 1)
+    assert [c.as_dict() for c in first.checks] == [c.as_dict() for c in second.checks]
+    return (
+        f"many checks: DuckDB {theirs / ours:.1f} times as fast as Great Expectations on pandas (50,000 rows, "
+        f"{len(first.checks)} checks)"
+    )
+
+
 def anonymization() -> str:
     """The search for the best generalisation against trying every transformation."""
     chance = random.Random(1)
@@ -214,6 +227,7 @@ def lines() -> Iterator[str]:
     yield english()
     yield cells()
     yield checks()
+    yield many_checks()
     yield anonymization()
 
 

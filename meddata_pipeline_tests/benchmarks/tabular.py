@@ -35,7 +35,9 @@ ADULT = "bench:adult:k:5:0.02:loss"
 
 def _checker(table: pd.DataFrame, policy: Policy, base: Path) -> Checker:
     encoded, hierarchies = release.prepare(table, policy, base, hidden=False)
-    return release.make_checker(table, policy, base, encoded, hierarchies, None)
+    return release.make_checker(
+        table, policy, base, encoded, hierarchies, None, release.load_subset(table, policy, base)
+    )
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

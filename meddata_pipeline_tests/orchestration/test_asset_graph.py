@@ -55,6 +55,7 @@ def test_gates_block(defs: Definitions) -> None:
         ("deid_spans", "no_residual_identifiers"),
         ("leak_audit", "planted_recall_floor"),
         ("candidate_table", "k_anonymity"),
+        ("candidate_table", "live_versions"),
         ("candidate_risk", "risk_below_limit"),
         ("candidate_risk", "linkage_attack"),
         ("candidate_quality", "contract_errors"),

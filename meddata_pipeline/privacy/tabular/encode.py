@@ -182,10 +182,12 @@ def subset_rows(table: pd.DataFrame, subset: pd.DataFrame) -> NDArray[np.bool_]:
         (rows,) True for rows of the subset; of equal rows the first ones.
 
     Raises:
-        BadInput: the columns differ, or the subset holds rows that the table lacks.
+        BadInput: the columns differ, the subset is empty, or holds rows that the table lacks.
     """
     if set(table.columns) != set(subset.columns):
         raise BadInput("The subset file has other columns than the table", next_step="Give whole rows of the table")
+    if not len(subset):
+        raise BadInput("The subset file has no rows", next_step="Give the rows of the research subset")
     columns, sizes = [], []
     for name in table.columns:
         both = pd.concat([table[name].astype(object), subset[name].astype(object)], ignore_index=True)

@@ -72,6 +72,8 @@ class _Heuristic:
         """Search until ``stopped`` says why it ended."""
         top = tuple(len(h.levels) - 1 for h in self.checker.hierarchies)
         first = self.visit(top)
+        if first is None and self.checker.upward:
+            return  # then no finer one is feasible either
         # A transformation that is not feasible may have feasible ones below it: it waits behind all others.
         waiting: list[tuple[bool, tuple[int, ...], Node]] = [(first is None, first or (), top)]
         while waiting:
@@ -176,7 +178,9 @@ def heuristic(checker: Checker, seconds: float) -> Found:
     search.run()
     size = lattice_size(checker.hierarchies)
     if search.best is None:
-        return Found(None, None, None, None, None, size, checker.checked, search.stopped)
+        # Nothing was left open: every one was checked or ruled out, at best by the coarsest, which was the first.
+        complete = search.stopped == "complete"
+        return Found(None, None, None, None, None, size, checker.checked, search.stopped, complete)
     key, node, values = search.best
     metric = checker.metric
     made = np.array(key, dtype=np.int64)

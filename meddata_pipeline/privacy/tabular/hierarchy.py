@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from meddata_pipeline.privacy.tabular.codes import diagnosis_label, division_lab
 from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Codes, text_of
 
 _SHOWN = 5
+# An ISO day, alone or before a time.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:$|[T ])")
 _Rule = Callable[[str], str | None]
 
 
@@ -78,11 +81,8 @@ def _interval_rule(points: Sequence[float], open_ends: bool) -> _Rule:
             return SUPPRESSED
         if text == MISSING:
             return MISSING
-        try:
-            value = float(text)
-        except ValueError:
-            return None
-        if math.isnan(value):
+        value = _number(text)
+        if value is None:
             return None
         at = bisect_right(points, value)
         if not open_ends and at in (0, len(points)):
@@ -109,6 +109,8 @@ def _date_rule(level: str) -> _Rule:
     def rule(text: str) -> str | None:
         if text == MISSING:
             return MISSING
+        if not _DAY.match(text):
+            return None
         try:
             return date_label(dt.date.fromisoformat(text[:10]), level)
         except ValueError:
@@ -130,7 +132,8 @@ def _redact_rule(count: int, character: str, from_right: bool, width: int) -> _R
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text)
+        # Python's 1_000 is no number of a table.
+        value = float(text) if "_" not in text else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) else None

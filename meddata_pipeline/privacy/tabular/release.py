@@ -7,11 +7,11 @@ not: files (files.py), the independent recount (verify.py), the page (../risk_re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,8 @@ def refuse_prose(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """
     for name in columns:
         column = table[name]
-        if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        categories = isinstance(column.dtype, pd.CategoricalDtype)
+        if not (categories or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
             continue
         texts = [v for v in pd.unique(column) if isinstance(v, str) and not _is_number(v)]
         long = any(sum(1 + (ord(c) > 0x2E7F) for c in text) > _PROSE_WIDTH for text in texts)
@@ -140,7 +141,15 @@ def load_subset(table: pd.DataFrame, policy: Policy, base: Path) -> NDArray[np.b
     return subset_rows(table, read_table(base / policy.subset, policy.table.delimiter))
 
 
-def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool = True) -> Anonymized:
+def anonymize(
+    table: pd.DataFrame,
+    policy: Policy,
+    base: Path,
+    *,
+    hidden: bool = True,
+    scheme: Mapping[str, int] | None = None,
+    withheld: NDArray[np.bool_] | None = None,
+) -> Anonymized:
     """Anonymise a table under a policy: full-domain generalisation with suppression, or as ``policy.search`` says.
 
     Args:
@@ -148,13 +157,18 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
         policy: see formats/policy.md.
         base: folder that the policy's files are relative to.
         hidden: whether messages must not show values; only a command that a person runs on an own file says False.
+        scheme: level of each quasi-identifier: nothing is searched, these are applied, and classes that fail a model
+            are suppressed as usual. Only where all rows have the same levels (search: optimal or heuristic).
+        withheld: shape (rows,), rows that must not be released: no class counts them. They are among the suppressed
+            rows, but not under the suppression limit, which the caller must watch.
 
     Returns:
         The release, its report and which rows were suppressed. Without a solution ``table`` is None and
         ``report["solution"]`` False; nobody may publish the input instead.
 
     Raises:
-        BadInput: columns are missing, values are not covered by their hierarchy, the lattice is too large.
+        BadInput: columns are missing, values are not covered by their hierarchy, the lattice is too large, the scheme
+            is not one of these hierarchies.
         Refused: an insensitive column holds free text.
     """
     require_columns(table, list(policy.sensitive), "sensitive")
@@ -177,26 +191,30 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
             "suppression_limit": policy.suppression_limit,
             "quality": policy.quality.model_dump(),
             "search": policy.search,
+            "scheme": None if scheme is None else dict(scheme),
             "counts": "rows" if policy.unit is None else "persons",
         },
         "withheld": sorted(str(name) for name in table.columns if name not in known),
     }
     if not len(table):
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
-    checker = make_checker(table, policy, base, encoded, hierarchies, units)
-    merged = checker.table
-    if policy.search in {"mondrian", "local"}:
+    inside = _inside(load_subset(table, policy, base), withheld)
+    checker = make_checker(table, policy, base, encoded, hierarchies, units, inside)
+    combination = checker.table.combination
+    if scheme is not None:
+        made = _apply(checker, policy, scheme, report)
+    elif policy.search in {"mondrian", "local"}:
         made = _recode(checker, policy, report)
     else:
         made = _generalise(checker, policy, report)
+    del checker  # a large search holds more memory than the release
     if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
     levels, gone, size = made
-    suppressed = gone[merged.combination]
-    outside = load_subset(table, policy, base)
-    if outside is not None:
-        suppressed |= ~outside
-    levels = levels[merged.combination] if len(levels) > 1 else levels
+    suppressed = gone[combination]
+    if inside is not None:
+        suppressed |= ~inside
+    levels = levels[combination] if len(levels) > 1 else levels
     transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
         solution=True,
@@ -208,13 +226,21 @@ def anonymize(table: pd.DataFrame, policy: Policy, base: Path, *, hidden: bool =
     released = _write_levels(table, policy, encoded, hierarchies, levels, suppressed)
     report["risk"] = _risk_after(released, table, policy, base, suppressed)
     background = None
-    if outside is not None:
+    if inside is not None:
         nobody = np.zeros(len(table), dtype=bool)
         background = _write_levels(table, policy, encoded, hierarchies, levels, nobody)
-        background = background[list(policy.quasi_identifiers)].assign(inside=outside)
+        background = background[list(policy.quasi_identifiers)].assign(inside=inside)
         if policy.unit is not None:
             background["unit"] = table[policy.unit]
     return Anonymized(released, report, suppressed, transformation, background)
+
+
+def _inside(subset: NDArray[np.bool_] | None, withheld: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Rows that could be released; None for all."""
+    if withheld is None or not withheld.any():
+        return subset
+    inside: NDArray[np.bool_] = ~withheld
+    return inside if subset is None else subset & inside
 
 
 def _risk_after(
@@ -244,12 +270,33 @@ def _generalise(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Ma
     else:
         found = search(checker, practical=policy.practical_monotonicity)
     report["checked"] = found.checked
+    report["proven"] = found.proven
     if found.node is None:
         return None
+    del report["proven"]
     report["loss"], report["bound"] = found.loss, found.lower_bound
     gone, check, classes = checker.suppressed(found.node)
     kept = ~check.failed & (classes.rows > 0)
     return np.array([found.node], dtype=np.int8), gone, classes.size[kept]
+
+
+def _apply(checker: Checker, policy: Policy, scheme: Mapping[str, int], report: dict[str, Any]) -> _Made | None:
+    """A scheme that was found before, as ``_generalise`` would give it."""
+    if policy.search in {"mondrian", "local"}:
+        raise BadInput(f"search: {policy.search} gives rows levels of their own, so no scheme can be applied")
+    depths = {h.column: len(h.levels) for h in checker.hierarchies}
+    if scheme.keys() != depths.keys() or any(not 0 <= scheme[name] < depth for name, depth in depths.items()):
+        raise BadInput("The scheme is not one of this policy's hierarchies")
+    node = tuple(scheme[h.column] for h in checker.hierarchies)
+    feasible = checker.check(node).feasible
+    report["checked"] = 1
+    if not feasible:
+        return None
+    gone, check, classes = checker.suppressed(node)
+    if check.sums is not None:
+        report["loss"] = checker.metric.report(checker.metric.values(check.sums, node))
+    kept = ~check.failed & (classes.rows > 0)
+    return np.array([node], dtype=np.int8), gone, classes.size[kept]
 
 
 def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made | None:
@@ -258,6 +305,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     made = mondrian(checker, weights) if policy.search == "mondrian" else local(checker)
     report["checked"] = made.checked
     if not made.feasible:
+        report["proven"] = _coarsest_refused(checker)
         return None
     table, gone = checker.table, made.suppressed
     at = np.flatnonzero(~gone)
@@ -276,6 +324,7 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     rows = np.bincount(found, weights=table.rows[at], minlength=count).astype(np.int64)
     ordered = np.sort(size)
     if failed.any() or not all(model.met(ordered, int(ordered.sum())) for model in checker.samples):
+        report["proven"] = _coarsest_refused(checker)
         return None
     gone_rows = int(table.rows[gone].sum())
     everything = int((rows * rows).sum())
@@ -285,6 +334,12 @@ def _recode(checker: Checker, policy: Policy, report: dict[str, Any]) -> _Made |
     return made.levels, gone, size
 
 
+def _coarsest_refused(checker: Checker) -> bool:
+    """Whether the coarsest transformation shows that no table of levels meets the policy."""
+    top = tuple(len(h.levels) - 1 for h in checker.hierarchies)
+    return checker.upward and not checker.check(top).feasible
+
+
 def make_checker(
     table: pd.DataFrame,
     policy: Policy,
@@ -292,15 +347,26 @@ def make_checker(
     encoded: Sequence[Encoded],
     hierarchies: Sequence[Hierarchy],
     units: NDArray[np.int32] | None,
+    inside: NDArray[np.bool_] | None = None,
 ) -> Checker:
-    """Everything that a search needs, from a table and its policy."""
+    """Everything that a search needs, from a table and its policy.
+
+    Args:
+        table: the input.
+        policy: its policy.
+        base: folder that the policy's files are relative to.
+        encoded: the quasi-identifiers, see ``prepare``.
+        hierarchies: of the quasi-identifiers.
+        units: see ``unit_codes``.
+        inside: shape (rows,), rows that could be released; None for all.
+    """
     judged = {name for model in policy.privacy if (name := getattr(model, "attribute", None)) is not None}
     sensitive = {name: encode(table[name]) for name in sorted(judged)}
     merged = merge(
         [column.codes for column in encoded],
         [len(column.texts) for column in encoded],
         units=units,
-        subset=load_subset(table, policy, base),
+        subset=inside,
         sensitive=sensitive,
         parents={name: sensitive_parents(column, name, policy, base) for name, column in sensitive.items()},
     )
@@ -325,7 +391,7 @@ def _column_report(
             at = ~suppressed if len(levels) == 1 else ~suppressed & (levels[:, i] == level)
             chosen = hierarchy.levels[level]
             total += float(chosen.shares[column.codes[at]].sum())
-            values += len(np.unique(chosen.codes[column.codes[at]]))
+            values += int(np.count_nonzero(np.bincount(chosen.codes[column.codes[at]])))
         low = 1.0 / hierarchy.leaves
         mean = total / len(suppressed)
         result[hierarchy.column] = {
@@ -353,24 +419,51 @@ def _write_levels(
     for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
         name = hierarchy.column
         if hierarchy.generalises:
-            made = np.empty(len(table), dtype=object)
-            for level in np.unique(levels[:, i]):
-                chosen = hierarchy.levels[level]
-                labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
-                at = slice(None) if len(levels) == 1 else levels[:, i] == level
-                made[at] = labels[chosen.codes[column.codes[at]]]
-            values = pd.Series(made, index=table.index, dtype=object)
+            values = _labelled(table[name], column, hierarchy, levels[:, i], stars)
         else:
-            values = table[name]
-        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if stars.any() else values
+            values = _starred(table[name], stars)
+        columns[name] = values
     for name in [*policy.sensitive, *policy.insensitive]:
         values = table[name]
         if name in policy.round:
             values = _rounded(values, policy.round[name])
-        hide = stars.any() and name in policy.sensitive
-        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if hide else values
+        columns[name] = _starred(values, stars) if name in policy.sensitive else values
     released = pd.DataFrame(columns, index=table.index)
-    return released if keep_rows else released.loc[~suppressed]
+    if not keep_rows:
+        released = released.loc[~suppressed]
+    # Categories that no row has any more are values of suppressed rows.
+    spare = [name for name in released.columns if isinstance(released[name].dtype, pd.CategoricalDtype)]
+    return released.assign(**{name: released[name].cat.remove_unused_categories() for name in spare})
+
+
+def _labelled(
+    before: pd.Series[Any], column: Encoded, hierarchy: Hierarchy, levels: Levels, stars: NDArray[np.bool_]
+) -> pd.Series[Any]:
+    """A generalised column: categories where the input has them, else objects; ``levels`` is (1,) or (rows,)."""
+    number: dict[str, int] = {}
+    codes = np.empty(len(before), dtype=np.int32)
+    for level in np.unique(levels):
+        chosen = hierarchy.levels[level]
+        at = slice(None) if len(levels) == 1 else levels == level
+        numbers = [number.setdefault(label, len(number)) for label in chosen.labels if label != MISSING]
+        named = np.full(len(chosen.labels), -1, dtype=np.int32)
+        named[[label != MISSING for label in chosen.labels]] = numbers
+        codes[at] = named[chosen.codes[column.codes[at]]]
+    codes[stars] = number.setdefault(SUPPRESSED, len(number))
+    if isinstance(before.dtype, pd.CategoricalDtype):
+        return pd.Series(pd.Categorical.from_codes(cast(Any, codes), pd.Index(list(number))), index=before.index)
+    labels = np.array([*number, None], dtype=object)  # the last one is what -1 points to
+    return pd.Series(labels[codes], index=before.index, dtype=object)
+
+
+def _starred(values: pd.Series[Any], stars: NDArray[np.bool_]) -> pd.Series[Any]:
+    """A column with ``*`` in suppressed rows; as it is where there are none."""
+    if not stars.any():
+        return values
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        held = values if SUPPRESSED in values.cat.categories else values.cat.add_categories([SUPPRESSED])
+        return held.mask(stars, SUPPRESSED)
+    return values.astype(object).mask(stars, SUPPRESSED)
 
 
 def _rounded(column: pd.Series[Any], decimals: int) -> pd.Series[Any]:

@@ -45,13 +45,28 @@ class Anonymized:
         """The table, or a refusal when there is none.
 
         Raises:
-            Refused: reason ``no-transformation``.
+            Refused: reason ``no-transformation`` where it is proved that none meets the policy, ``none-found`` where a
+                search that does not see all found none, ``frozen-scheme`` where the levels were given.
         """
-        if self.table is None:
-            detail = "no level of generalisation meets the privacy models within the suppression limit"
+        if self.table is None and self.report["asked"]["scheme"] is not None:
+            detail = "the levels of the earlier versions don't meet the privacy models within the suppression limit"
             raise Refused(
-                "The table can't be anonymised under this policy",
-                reasons=[Reason("no-transformation", detail)],
+                "The table can't be anonymised under the frozen scheme",
+                reasons=[Reason("frozen-scheme", f"{detail}; a new major version of the contract is needed")],
+                next_step="Give contract.yaml a new major version, or wait until more persons have come",
+            )
+        if self.table is None:
+            code, message = "no-transformation", "The table can't be anonymised under this policy"
+            detail = "no level of generalisation meets the privacy models within the suppression limit"
+            if not self.report.get("proven", True):
+                code, message = "none-found", "No way to anonymise the table under this policy was found"
+                detail = (
+                    f"none of {self.report['checked']:,} transformations checked, of {self.report['lattice']:,}, meets "
+                    "the privacy models within the suppression limit; the coarsest does not prove that there is none"
+                )
+            raise Refused(
+                message,
+                reasons=[Reason(code, detail)],
                 next_step="Add coarser levels, raise suppression_limit or leave out a quasi-identifier",
             )
         return self.table

@@ -56,7 +56,8 @@ class Found:
         lower_bound: ``bound`` as reports give it.
         lattice: number of transformations.
         checked: how many of them were checked.
-        stopped: why it ended: ``complete``, or ``time``.
+        stopped: why it ended: ``complete``, ``time`` or ``checks``.
+        proven: without a node: whether there is none, or none was found.
     """
 
     node: Node | None
@@ -67,6 +68,7 @@ class Found:
     lattice: int
     checked: int
     stopped: str = "complete"
+    proven: bool = True
 
 
 class _Search:
@@ -228,7 +230,7 @@ class _Search:
             if self.rules_out(check):
                 self.bisect(lattice.chain(index))
         if self.best is None or self.best_values is None:
-            return Found(None, None, None, None, None, size, checker.checked)
+            return Found(None, None, None, None, None, size, checker.checked, proven=not self.practical)
         key, best = self.best
         loss = checker.metric.report(self.best_values)
         made = np.array(key, dtype=np.int64)

@@ -6,25 +6,34 @@ chooses among them. What does not: counting classes (../risk.py) and privacy mod
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import digamma, gammaln
 
 Estimator = Literal["dankar", "pitman", "zayatz", "snb"]
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)
 
 Floats = NDArray[np.float64]
 
-#: Up to this sampling fraction the rule of Dankar takes Pitman; SNB is used, and estimated, only above it.
+#: Up to this sampling fraction the rule of Dankar takes Pitman.
 SMALL_FRACTION = 0.1
+# How ARX 3.9.2 solves the equations of SNB: residuals in classes, steps from one start value, and the start values of
+# (α, β). Its sixteenth, (0.99, 0.99), is given up after one step and left out here.
+_ACCURACY = 1e-6
+_STEPS = 1001
+_GRID = (0.0, 0.33, 0.66, 0.99)
+_STARTS = [(1.0, 1.0), *list(itertools.product(_GRID, _GRID))[:-1]]
 _TOLERANCE = 1e-13
-#: Below this α closed forms of sums over classes lose digits.
+#: Below this |α| closed forms of sums over classes lose digits.
 _CANCELS = 1e-4
+#: Where θ is so many times α, neighbours in a sum over 1 / (θ + iα) are nearly equal.
+_FLAT = 1e4
+#: Below −α of this the classes of a population are equally probable for all that a sample can tell.
+_LEAST_ALPHA = 100.0
 
 
 def population_uniqueness(
@@ -40,7 +49,7 @@ def population_uniqueness(
 
     Returns:
         Unique persons / persons of the population, in [0, 1]. 0 when the sample has no unique person (every estimator
-        then says so), and, as ARX notes it, 0 where ``snb`` has no estimate: see ``has_estimate``.
+        then says so), and, as ARX notes it, 0 where ``snb`` or ``pitman`` has no estimate: see ``has_estimate``.
 
     Raises:
         ValueError: the estimator is not known, or the fraction is outside (0, 1].
@@ -61,7 +70,7 @@ def population_uniqueness(
     if estimator == "zayatz":
         share = _zayatz(sizes, classes, sampling_fraction)
     elif estimator == "pitman":
-        share = _pitman(sizes, classes, sampling_fraction)
+        share = _pitman(sizes, classes, sampling_fraction) or 0.0
     elif estimator == "snb":
         share = _snb(sizes, classes, sampling_fraction) or 0.0
     else:
@@ -72,7 +81,7 @@ def population_uniqueness(
 def has_estimate(
     class_sizes: NDArray[np.int64], counts: NDArray[np.int64], sampling_fraction: float, estimator: str
 ) -> bool:
-    """Whether an estimator says anything about a sample; only ``snb`` may not.
+    """Whether an estimator says anything about a sample; ``snb`` often does not, ``pitman`` seldom.
 
     A privacy model must not take the 0 of ``population_uniqueness`` for a small risk where this is False.
 
@@ -82,20 +91,26 @@ def has_estimate(
         sampling_fraction: see ``population_uniqueness``.
         estimator: see ``population_uniqueness``.
     """
-    if estimator != "snb" or not bool(np.any((class_sizes == 1) & (counts > 0))):
+    if estimator not in {"snb", "pitman"} or not bool(np.any((class_sizes == 1) & (counts > 0))):
         return True
-    return _snb(class_sizes.astype(np.float64), counts.astype(np.float64), sampling_fraction) is not None
+    order = np.argsort(class_sizes, kind="stable")
+    order = order[counts[order] > 0]
+    sizes, classes = class_sizes[order].astype(np.float64), counts[order].astype(np.float64)
+    return (_snb if estimator == "snb" else _pitman)(sizes, classes, sampling_fraction) is not None
 
 
 def _dankar(sizes: Floats, classes: Floats, fraction: float) -> float:
     """The estimator that was found accurate for the sampling fraction.
 
     Source:
-        Dankar et al. 2012, decision rule: up to a tenth Pitman, above it the smaller of SNB and Zayatz.
+        Dankar et al. 2012, decision rule: up to a tenth Pitman, above it the smaller of SNB and Zayatz. Zayatz, which
+        always has an estimate, stands in for one that has none, as in ARX 3.9.2.
     """
+    zayatz = _zayatz(sizes, classes, fraction)
     if fraction <= SMALL_FRACTION:
-        return _pitman(sizes, classes, fraction)
-    zayatz, snb = _zayatz(sizes, classes, fraction), _snb(sizes, classes, fraction)
+        pitman = _pitman(sizes, classes, fraction)
+        return zayatz if pitman is None else pitman
+    snb = _snb(sizes, classes, fraction)
     return zayatz if snb is None else min(zayatz, snb)
 
 
@@ -122,38 +137,53 @@ def _zayatz(sizes: Floats, classes: Floats, fraction: float) -> float:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq  # here and below: most tables ask for no estimate, and scipy is slow to load
+
     return cast(float, brentq(function, low, high, xtol=_TOLERANCE, rtol=1e-14, maxiter=500))
 
 
-def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float:
-    """Pitman's sampling formula with parameters θ and 0 ≤ α < 1, fitted by maximum likelihood.
+def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float | None:
+    """Pitman's sampling formula with parameters θ and α < 1, fitted by maximum likelihood; None without a maximum.
 
     The likelihood is profiled: θ for each α, then α; both scores change sign once in their interval, so that bisection
-    finds the maximum whatever the table. Expected uniques of the population: Γ(θ + 1) / Γ(θ + α) · N^α.
+    finds the maximum. With α < 0 the population has finitely many classes, and θ > (u − 1)|α| for u classes of the
+    sample. Classes more equal than those of equal probability have no maximum. Expected uniques of the population:
+    Γ(θ + 1) / Γ(θ + α) · N^α.
 
     Source:
         Hoshino, Applying Pitman's sampling formula to microdata disclosure risk assessment, Journal of Official
         Statistics 17(4), 2001.
     """
+    from scipy.special import digamma, gammaln
+
     sample, groups = float(sizes @ classes), float(classes.sum())
     if groups == sample:  # only singletons: the likelihood grows up to α = 1
         return 1.0
     population = sample / fraction
 
     def inverse_sum(theta: float, alpha: float) -> float:
-        """Σ 1 / (θ + iα) over i = 1 … classes − 1; term by term where the closed form would cancel."""
+        """Σ 1 / (θ + iα) over i = 1 … classes − 1, by the form that does not cancel."""
         if alpha == 0.0:
             return (groups - 1.0) / theta
-        if alpha < _CANCELS:
+        if theta > _FLAT * abs(alpha):
+            # Euler and Maclaurin from ½ to classes − ½: the terms hardly change from one to the next.
+            low, high = theta + 0.5 * alpha, theta + (groups - 0.5) * alpha
+            if high > _FLAT * abs(alpha):
+                return float(math.log1p((groups - 1.0) * alpha / low) / alpha + alpha / 24.0 * (high**-2.0 - low**-2.0))
+        if abs(alpha) < _CANCELS:
             return float((1.0 / (theta + np.arange(1.0, groups) * alpha)).sum())
         first = theta / alpha
+        if alpha < 0.0:
+            return float(digamma(-first) - digamma(1.0 - groups - first)) / -alpha
         return float(digamma(groups + first) - digamma(1.0 + first)) / alpha
 
     guess = [math.log(sample) / 2.0]
 
     def theta_of(alpha: float) -> float:
+        least = max(-alpha, (1.0 - groups) * alpha)
+
         def score(log_shift: float) -> float:
-            theta = math.exp(log_shift) - alpha
+            theta = math.exp(log_shift) + least
             return inverse_sum(theta, alpha) - float(digamma(theta + sample) - digamma(theta + 1.0))
 
         # The root moves little from one α to the next: look around the last one first. Below exp(−30) θ + α is 0; with
@@ -172,41 +202,60 @@ def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float:
             guess[0] = _root(score, low, high)
         else:
             guess[0] = low if low < guess[0] else high
-        return math.exp(guess[0]) - alpha
+        return math.exp(guess[0]) + least
 
     def score_alpha(alpha: float) -> float:
         theta = theta_of(alpha)
         inner = float(classes @ (digamma(sizes - alpha) - digamma(1.0 - alpha)))
         if alpha == 0.0:
             return groups * (groups - 1.0) / (2.0 * theta) - inner
-        if alpha < _CANCELS:
+        if abs(alpha) < _CANCELS:
             steps = np.arange(1.0, groups)
             return float((steps / (theta + steps * alpha)).sum()) - inner
         return ((groups - 1.0) - theta * inverse_sum(theta, alpha)) / alpha - inner
 
-    alpha = 0.0
-    if groups > 1 and score_alpha(0.0) > 0.0:
+    if groups == 1.0:
+        return 0.0
+    if score_alpha(0.0) > 0.0:
         low, high = (_CANCELS, 1.0 - 1e-12) if score_alpha(_CANCELS) > 0.0 else (0.0, _CANCELS)
-        alpha = _root(score_alpha, low, high) if score_alpha(high) < 0.0 else high
-    theta = theta_of(alpha) if groups > 1 else 0.0
+    elif sizes[-1] <= 2.0:
+        # Pairs alone tell of one parameter; what is left of the other is Ewens' formula.
+        low = high = 0.0
+    else:
+        low, high = -_CANCELS, 0.0
+        while score_alpha(low) < 0.0:
+            low, high = 2.0 * low, low
+            if low < -_LEAST_ALPHA:
+                return None
+    # The score is known to the digits of θ only, so that at an end it may have the other sign the second time.
+    ends = score_alpha(low), score_alpha(high)
+    if ends[0] > 0.0 > ends[1]:
+        known = dict(zip((low, high), ends, strict=True))
+        alpha = _root(lambda at: known.get(at) or score_alpha(at), low, high)
+    else:
+        alpha = high if ends[1] >= 0.0 else low
+    theta = theta_of(alpha)
     if theta + alpha <= 0.0:
         return 0.0
-    uniques = gammaln(theta + 1.0) - gammaln(theta + alpha) + alpha * math.log(population)
-    return math.exp(min(float(uniques), 700.0)) / population
+    uniques = float(gammaln(theta + 1.0) - gammaln(theta + alpha)) + (alpha - 1.0) * math.log(population)
+    # Where α < 0 the formula, which is for a large population, may leave its range.
+    return None if alpha < 0.0 < uniques else math.exp(min(uniques, 0.0))
 
 
 def _population_classes(sizes: Floats, classes: Floats, fraction: float) -> float:
-    """Number of classes of the population, by the modified estimator of Shlosser.
+    """Number of classes of the population, by the modified estimator of Shlosser, as ARX 3.9.2 sums it.
+
+    ARX subtracts 1 once for each size in the sum of the second denominator, where the estimator does so for each class.
 
     Source:
         Haas and Stokes, Estimating the number of classes in a finite population, JASA 93, 1998 (equation for Sh3).
     """
-    unseen = (1.0 - fraction) ** sizes
+    unseen = classes * (1.0 - fraction) ** sizes
     squared = fraction * fraction
     drawn = float(classes @ (sizes * squared * (1.0 - squared) ** (sizes - 1.0)))
-    drawn /= float(classes @ (unseen * ((1.0 + fraction) ** sizes - 1.0)))
-    missed = float(classes @ unseen) / float(classes @ (sizes * fraction * (1.0 - fraction) ** (sizes - 1.0)))
-    return float(classes.sum() + classes[0] * drawn * missed * missed)
+    seen = float((unseen * (1.0 + fraction) ** sizes - 1.0).sum())
+    missed = float(unseen.sum()) / float(classes @ (sizes * fraction * (1.0 - fraction) ** (sizes - 1.0)))
+    return float(classes.sum() + classes[0] * (drawn / seen if seen else math.inf) * missed * missed)
 
 
 def _snb(sizes: Floats, classes: Floats, fraction: float) -> float | None:
@@ -217,46 +266,59 @@ def _snb(sizes: Floats, classes: Floats, fraction: float) -> float | None:
         s1 = Kπ (β / (1 − d))^α (1 + αd / (1 − d)),
         s2 = Kπ²/2 · αc β^α (1 − d)^(−α − 2) (2 + (α − 1)d),
 
-    the first two derivatives of the generating function of 1 + NB(α, β) at 1 − π. Their ratio is a quadratic in α for
-    each β, so that one root in β is left. Expected uniques: K β^α.
+    the first two derivatives of the generating function of 1 + NB(α, β) at 1 − π. Expected uniques: K β^α.
 
-    The estimator says nothing at sampling fractions of a tenth and less, where the rule of Dankar does not use it
-    either: the number of classes K is then an extrapolation, and ARX 3.9.2 reports 0 for it.
+    The equations are solved as ARX 3.9.2 solves them, so that figures of two tools can be compared: in the residual of
+    the second one the power of 1 − d is a factor, not a divisor; the steps are those of Newton and Raphson with the
+    derivatives of the equations above. There is no estimate where no start value leads to a solution, which at small
+    fractions is the rule, or where the solution is no share.
 
     Source:
         Chen and McNulty (Chen and Keller-McNulty), Estimation of identification disclosure risk in microdata, Journal
-        of Official Statistics 14(1), 1998; Dankar et al. 2012, appendix A.
+        of Official Statistics 14(1), 1998; Dankar et al. 2012, appendix A; classes ModelSNB and ARXSolverConfiguration
+        of ARX 3.9.2 and its library newtonraphson 0.0.1.
     """
-    if fraction <= SMALL_FRACTION:
-        return None
     sample = float(sizes @ classes)
     if fraction == 1.0:
         return float(classes[0]) / sample
-    kept = 1.0 - fraction
-    singles = float(classes[sizes == 1.0].sum())
-    pairs = float(classes[sizes == 2.0].sum())
-    k = _population_classes(sizes, classes, fraction)
-    ratio = 2.0 * pairs / (fraction * singles)
+    singles, pairs = float(classes[sizes == 1.0].sum()), float(classes[sizes == 2.0].sum())
+    with np.errstate(all="ignore"):
+        k = _population_classes(sizes, classes, fraction)
+        for start in _STARTS:
+            found = _newton(k, fraction, singles, pairs, start)
+            if found is not None:
+                share = float(k * found[1] ** found[0]) * fraction / sample
+                return share if 0.0 < share <= 1.0 else None
+    return None
 
-    def alpha_of(beta: float) -> float:
+
+def _newton(
+    k: float, fraction: float, singles: float, pairs: float, start: tuple[float, float]
+) -> tuple[np.float64, np.float64] | None:
+    """α and β that solve the equations of ``_snb`` to ``_ACCURACY`` classes, from one start value; None if none do."""
+    kept = 1.0 - fraction
+    half = k * fraction * fraction / 2.0
+    alpha, beta = np.float64(start[0]), np.float64(start[1])
+    for _ in range(_STEPS):
         c = 1.0 - beta
         d = c * kept
-        square, linear, constant = c * d, c * (2.0 - d) - ratio * (1.0 - d) * d, -ratio * (1.0 - d) ** 2
-        # The positive root, written so that nothing cancels.
-        root = math.sqrt(linear * linear - 4.0 * square * constant)
-        return -2.0 * constant / (linear + root) if linear > 0 else (root - linear) / (2.0 * square)
-
-    def excess(logit: float) -> float:
-        beta = 1.0 / (1.0 + math.exp(-logit))
-        alpha, d = alpha_of(beta), (1.0 - beta) * kept
-        expected = alpha * (math.log(beta) - math.log1p(-d)) + math.log1p(alpha * d / (1.0 - d))
-        return math.log(k * fraction / singles) + expected
-
-    grid = np.linspace(-30.0, 30.0, 241)
-    values = [excess(x) for x in grid]
-    for i in range(len(grid) - 1):
-        if values[i] == 0.0 or values[i] * values[i + 1] < 0.0:
-            logit = _root(excess, grid[i], grid[i + 1]) if values[i] else float(grid[i])
-            beta = 1.0 / (1.0 + math.exp(-logit))
-            return k * math.exp(alpha_of(beta) * math.log(beta)) * fraction / sample
+        rest = 1.0 - d
+        power = k * fraction * (beta / rest) ** alpha
+        factor = 1.0 + alpha * d / rest
+        root, twice, divisor = beta**alpha, 2.0 - (1.0 - alpha) * d, rest ** (alpha + 2.0)
+        first = power * factor - singles
+        second = half * alpha * c * root * twice * divisor - pairs
+        if abs(first) <= _ACCURACY and abs(second) <= _ACCURACY:
+            return alpha, beta
+        # Derivatives by α and β; that of d by β is −kept.
+        slope = half * root / divisor
+        a1 = power * (np.log(beta / rest) * factor + d / rest)
+        b1 = power * (alpha * (1.0 / beta - kept / rest) * factor - alpha * kept / (rest * rest))
+        a2 = slope * c * (twice * (1.0 + alpha * np.log(beta / rest)) + alpha * d)
+        change = twice * (alpha / beta - (alpha + 2.0) * kept / rest) + (1.0 - alpha) * kept
+        b2 = slope * alpha * (c * change - twice)
+        scale = 1.0 / (a1 * b2 - b1 * a2)
+        alpha, beta = alpha - (b2 * first - b1 * second) * scale, beta - (a1 * second - a2 * first) * scale
+        if np.isnan(alpha) or np.isnan(beta):
+            return None
     return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, special, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import INTERCEPT, Context, Model, model
 from meddata_pipeline.study.estimators.regression import (
     Codes,
@@ -23,7 +24,6 @@ from meddata_pipeline.study.estimators.regression import (
     sandwich,
 )
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 MODEL_MEASURES = ("deviance", "null-deviance", "aic", "loglik", "n", "events")

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.disclosure.cells import CountTable
 from meddata_pipeline.study.design import Context, Mask
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import Coded, NotComputableError
 
 _NUMBER_MEASURES = ("mean", "sd", "median", "q25", "q75")

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.disclosure.cells import CountTable
 from meddata_pipeline.study.design import Context, Counts, Mask, outcome_counts
 from meddata_pipeline.study.estimators.regression import Codes
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _RATIOS = ("or", "rr", "rd")

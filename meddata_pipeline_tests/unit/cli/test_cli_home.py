@@ -56,6 +56,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "notes.jsonl").write_text('{"id": 1, "text": "患者李小明复诊"}\n', encoding="utf-8")
         (folder / "staff.txt").write_text("欧阳鹤鸣\n", encoding="utf-8")
         assert call("keys", "new", "root.key", "--root").code == 0
+        evaluator = call("keys", "new", "evaluator.pem", "--json").json["public"]
+        registered = {"quality-evaluator": {"title": "evaluator", "keys": [evaluator]}}
+        (folder / ".meddata" / "config").mkdir(exist_ok=True)
+        roles = folder / ".meddata" / "config" / "roles.yaml"
+        roles.write_text(yaml.safe_dump({"roles": registered}), encoding="utf-8")
         yield folder
 
 

@@ -15,9 +15,9 @@ import pytest
 from meddata_pipeline.core.errors import BadInput
 from meddata_pipeline.quality import gx, sql
 from meddata_pipeline.quality.api import validate, validate_file
-from meddata_pipeline.quality.checks import CheckSpec, Threshold
+from meddata_pipeline.quality.checks import CheckSpec, Count, Threshold
 from meddata_pipeline.quality.contract import Contract, parse_contract
-from meddata_pipeline.quality.frame import reduce
+from meddata_pipeline.quality.table import Data, Table
 
 ENGINES = ["gx", "duckdb"]
 
@@ -69,13 +69,13 @@ def test_a_column_that_the_contract_does_not_know_fails_the_schema() -> None:
 
 @pytest.mark.parametrize("engine", [gx, sql])
 def test_one_bad_check_does_not_take_the_others_down(engine: Any) -> None:
-    table = reduce(pd.DataFrame({"sex": ["M", "F"], "age": [1, 2]}))
+    data = Data({"": Table.of(pd.DataFrame({"sex": ["M", "F"], "age": [1, 2]}))})
     specs = [
         CheckSpec("good", "null", ("sex",), "error", "accuracy"),
         CheckSpec("bad", "range", ("sex",), "error", "accuracy", minimum=1.0),
         CheckSpec("rows", "row-count", (), "error", "accuracy"),
     ]
-    assert engine.count(table, specs, {}) == [0, None, 2]
+    assert engine.count(specs, data) == [Count(0, 2), None, Count(2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_no_value_leaves_when_the_engine_itself_fails(
         CheckSpec("values", "valid-values", ("note",), "error", "accuracy", values=(1.0, 2.0)),
         CheckSpec("absent", "null", ("nowhere",), "error", "accuracy"),
     ]
-    counts = engine.count(reduce(frame), specs, {})
+    counts = engine.count(specs, Data({"": Table.of(frame)}))
     assert counts[0] is None and counts[2] is None
     assert _leaks(caplog.text + "".join(capfd.readouterr()) + repr(counts), canaries) == []
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meddata_pipeline.core.errors import ConfigError
-from meddata_pipeline.study.expression import evaluate, parse
+from meddata_pipeline.core.expression import evaluate, parse
 from meddata_pipeline.study.variables import as_numbers, as_texts
 
 NAN = float("nan")

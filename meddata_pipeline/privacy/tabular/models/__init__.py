@@ -59,6 +59,7 @@ def create_models(
                 models.append(KMap(model.k))
             case asked.KMap():
                 size = model.population or rows
+                _refuse_small(model.model, size, rows)
                 estimator = model.estimator or "poisson"
                 models.append(KAnonymity(derived_k(model.k, rows, size, model.significance, estimator)))
             case asked.DistinctLDiversity():
@@ -86,12 +87,7 @@ def create_models(
             case asked.SampleUniqueness():
                 models.append(SampleUniqueness(model.threshold))
             case asked.PopulationUniqueness():
-                if model.population < rows:
-                    raise BadInput(
-                        "The population of population-uniqueness is smaller than the table",
-                        where="privacy, population-uniqueness",
-                        next_step="Give the number of all the people whom the table's people belong to",
-                    )
+                _refuse_small(model.model, model.population, rows)
                 models.append(PopulationUniqueness(model.threshold, model.estimator, model.population))
     sized = any(model.least > 0 for model in models)
     for made in models:
@@ -104,3 +100,12 @@ def create_models(
             made.merges = made.shrinks
             made.least = 0
     return sorted(models, key=lambda model: not model.shrinks)
+
+
+def _refuse_small(model: str, population: int, rows: int) -> None:
+    if population < rows:
+        raise BadInput(
+            f"The population of {model} is smaller than the table",
+            where=f"privacy, {model}",
+            next_step="Give the number of all the people whom the table's people belong to",
+        )
