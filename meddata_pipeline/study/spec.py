@@ -23,7 +23,7 @@ Scalar = str | bool | int | float
 _MODEL = frozenset({"exposure", "outcome", "covariates"})
 METHOD_KEYS: dict[str, frozenset[str]] = {
     "two-by-two": _MODEL | {"exposures", "adjust"},
-    "logistic": _MODEL | {"interval", "weights", "cluster"},
+    "logistic": _MODEL | {"weights", "cluster"},
     "linear": _MODEL | {"weights", "cluster"},
     "modified-poisson": _MODEL | {"weights", "cluster"},
     "log-binomial": _MODEL,
@@ -46,7 +46,7 @@ METHOD_KEYS: dict[str, frozenset[str]] = {
     "table-one": _MODEL | {"by"},
     "missing": _MODEL | {"by"},
 }
-COMMON_KEYS = frozenset({"id", "method", "title", "level", "subset", "frequency"})
+COMMON_KEYS = frozenset({"id", "method", "title", "level", "subset", "frequency", "interval"})
 #: Methods that can't do without one of their keys.
 NEEDED_KEYS: dict[str, tuple[str, ...]] = {
     "conditional-logistic": ("strata",),
@@ -196,6 +196,8 @@ class Analysis(BaseModel):
         lacking = [key for key in NEEDED_KEYS.get(method, ()) if value.get(key) is None]
         if lacking:
             raise ValueError(f"method {method} needs {', '.join(lacking)}")
+        if value.get("interval") == "profile" and method not in ("logistic", "firth"):
+            raise ValueError(f"method {method} has no profile intervals")
         models = MODELS.get(method, ())
         if value.get("model") is not None and value["model"] not in models:
             raise ValueError(f"the model of method {method} is one of: {', '.join(models)}")

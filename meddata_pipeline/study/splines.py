@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import linalg
 from scipy.interpolate import BSpline
 
-from meddata_pipeline.study.expression import Floats
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 

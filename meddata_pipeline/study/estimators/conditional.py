@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, labels, model
 from meddata_pipeline.study.estimators.regression import (
     Codes,
@@ -20,7 +21,6 @@ from meddata_pipeline.study.estimators.regression import (
     term_rows,
 )
 from meddata_pipeline.study.estimators.result import Computed, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _MAX_STEPS = 60

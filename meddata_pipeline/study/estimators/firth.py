@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize, special, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, model
 from meddata_pipeline.study.estimators.regression import (
     Prepared,
@@ -19,7 +20,6 @@ from meddata_pipeline.study.estimators.regression import (
     failed,
 )
 from meddata_pipeline.study.estimators.result import Computed, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _MAX_STEPS = 200

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import linalg, special
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, matrix, outcome_counts, outcome_numbers
 from meddata_pipeline.study.estimators.regression import (
     Codes,
@@ -22,7 +23,6 @@ from meddata_pipeline.study.estimators.regression import (
     term_rows,
 )
 from meddata_pipeline.study.estimators.result import Computed
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 Family = Literal["binomial", "gaussian", "poisson"]
@@ -86,12 +86,18 @@ def estimate(x: Floats, y: Floats, cluster: Codes, family: Family, *, exchangeab
 
     for _ in range(_MAX_STEPS):
         mean, variance = _mean(x @ beta, family)
+        if float(variance.min()) <= 0:
+            raise NotComputableError("separation" if family == "binomial" else "no-convergence")
         root = np.sqrt(variance)
         pearson = (y - mean) / root
         if exchangeable and pairs:
             scale = float(pearson @ pearson) / len(y)
             sums = within(pearson)
+            if scale <= 0:
+                raise NotComputableError("no-variation")
             alpha = (float(sums @ sums) - float(pearson @ pearson)) / 2 / pairs / scale
+            if alpha >= 1 - 1e-9 or 1 + (float(size.max()) - 1) * alpha <= 1e-9:
+                raise NotComputableError("correlation-not-possible")
         d = x * root[:, None]
         # Inverse of (1 - a) I + a J: 1 / (1 - a) (I - a / (1 + (m - 1) a) J).
         shared = alpha / (1 + (size - 1) * alpha)

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, special, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Column, Context, TimeOutcome, expand, outcome_times
 from meddata_pipeline.study.estimators.linear import least_squares
 from meddata_pipeline.study.estimators.logistic import newton
 from meddata_pipeline.study.estimators.regression import Prepared, exponential, exposure_cells, failed
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.estimators.survival import cox
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import Coded, NotComputableError
 
 _MEASURE = {"logistic": "or", "linear": "beta", "cox": "hr"}

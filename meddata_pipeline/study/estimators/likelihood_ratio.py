@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import special, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Column, Context, expand, matrix, model, outcome_times
 from meddata_pipeline.study.estimators.logistic import newton
 from meddata_pipeline.study.estimators.regression import Prepared, failed
 from meddata_pipeline.study.estimators.result import Computed, row
 from meddata_pipeline.study.estimators.survival import cox, repeat
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 

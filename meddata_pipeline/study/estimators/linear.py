@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, matrix, outcome_numbers
 from meddata_pipeline.study.estimators.regression import (
     Prepared,
@@ -21,7 +22,6 @@ from meddata_pipeline.study.estimators.regression import (
     term_rows,
 )
 from meddata_pipeline.study.estimators.result import Computed
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 

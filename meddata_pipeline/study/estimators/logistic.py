@@ -35,6 +35,8 @@ _STEP = 1e-9
 _R_EPSILON = 1e-8
 #: A profile that has not reached its limit after this many steps never will.
 _PROFILE_STEPS = 60
+#: Variance of a coefficient of a standardised column that a ten-thousandth of one person would give: none is known.
+_NO_INFORMATION = 1e4
 #: Fitted probabilities this near to 0 or 1, in a fit that does not settle, mean separation.
 _EXTREME = 1e-5
 
@@ -118,6 +120,9 @@ def newton(
         if float(np.max(np.abs(step), initial=0.0)) < _STEP * (1 + float(np.max(np.abs(beta), initial=0.0))):
             if covariance is None:
                 covariance = linalg.cho_solve(factor, np.eye(len(beta)))
+            # Far out the steps can round to nothing: no maximum, but a likelihood that is flat.
+            if float(np.max(np.diag(linalg.cho_solve(factor, np.eye(len(beta)))))) > _NO_INFORMATION:
+                break
             return Fit(beta, covariance, loglik)
     mu = special.expit(eta)
     extreme = bool((mu < _EXTREME).any() or (mu > 1 - _EXTREME).any())

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.disclosure.cells import CountTable
 from meddata_pipeline.study.design import Context, labels, outcome_counts
 from meddata_pipeline.study.estimators.regression import failed, wald
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.estimators.two_by_two import Table, tables_by
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _SUMMARIES = ("or", "rr", "rd")

@@ -10,11 +10,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Column, Context
 from meddata_pipeline.study.estimators.regression import exponential, failed, wald
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.estimators.standardisation import cells_by_exposure, finish, prepare, propensity
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _WEIGHTS = ("mean", "min", "max", "stabilised-mean", "ess-treated", "ess-untreated")

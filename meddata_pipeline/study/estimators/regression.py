@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import INTERCEPT, Column, Context, labels
 from meddata_pipeline.study.estimators.result import Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 Codes = npt.NDArray[np.int64]
@@ -295,7 +295,7 @@ def fit_log(x: Floats, events: Floats, persons: Floats, link: Link) -> Glm:
         link: ``log``: Poisson; ``binomial-log``: binomial, whose means stay below 1.
 
     Raises:
-        NotComputableError: ``no-events``, or ``no-convergence`` (for ``binomial-log`` mostly a maximum at the boundary).
+        NotComputableError: ``no-events``, or ``no-convergence`` (``binomial-log``: mostly a maximum at the boundary).
     """
     if events.sum() <= 0:
         raise NotComputableError("no-events")

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from meddata_pipeline.core.errors import ConfigError
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Column, Context, Model, expand, model
 from meddata_pipeline.study.estimators.logistic import newton
 from meddata_pipeline.study.estimators.regression import Prepared, failed, wald
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 #: Above this share of events an odds or hazard ratio is no longer near the risk ratio.

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, Mask, Matrix, matrix, outcome_numbers
 from meddata_pipeline.study.estimators.linear import least_squares
 from meddata_pipeline.study.estimators.logistic import newton
 from meddata_pipeline.study.estimators.regression import Prepared, failed, wald
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _BINARY = ("risk1", "risk0", "rd", "rr", "or")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, stats
 
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, Matrix, labels, matrix, outcome_times
 from meddata_pipeline.study.estimators.regression import (
     Codes,
@@ -23,7 +24,6 @@ from meddata_pipeline.study.estimators.regression import (
     term_rows,
 )
 from meddata_pipeline.study.estimators.result import Computed, row
-from meddata_pipeline.study.expression import Floats
 from meddata_pipeline.study.variables import NotComputableError
 
 _MAX_STEPS = 60

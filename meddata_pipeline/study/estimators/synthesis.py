@@ -11,10 +11,10 @@ import numpy as np
 from scipy import stats
 
 from meddata_pipeline.core.errors import BadInput
+from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context
 from meddata_pipeline.study.estimators.regression import failed, wald
 from meddata_pipeline.study.estimators.result import Computed, row
-from meddata_pipeline.study.expression import Floats
 
 _COLUMNS = ("events1", "total1", "events0", "total0")
 
