@@ -103,6 +103,7 @@ def _limit(
     x: Floats, events: Floats, persons: Floats, best: Fit, position: int, se: float, target: float, sign: int
 ) -> float:
     """Where the profile penalised likelihood has fallen to `target`; infinity where it never does."""
+    start = best.beta
 
     def gap(value: float) -> float:
         nonlocal start
@@ -110,7 +111,6 @@ def _limit(
         start = restricted.beta
         return restricted.value - target
 
-    start = best.beta
     here = float(best.beta[position])
     near, far = here, here + sign * 2 * se
     while gap(far) > 0:

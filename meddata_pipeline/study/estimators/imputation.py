@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import linalg, special, stats
 
 from meddata_pipeline.core.expression import Floats
-from meddata_pipeline.study.design import Column, Context, TimeOutcome, expand, outcome_times
+from meddata_pipeline.study.design import Column, Context, expand, outcome_times
 from meddata_pipeline.study.estimators.linear import least_squares
 from meddata_pipeline.study.estimators.logistic import newton
 from meddata_pipeline.study.estimators.regression import Prepared, exponential, exposure_cells, failed
@@ -125,7 +125,8 @@ def _draw_binary(x: Floats, y: Floats, missing: npt.NDArray[np.bool_], rng: np.r
     fit = newton(design, outcome * persons, persons)
     root = linalg.cholesky((fit.covariance + fit.covariance.T) / 2, lower=True)
     drawn = fit.beta + root @ rng.standard_normal(len(fit.beta))
-    return (rng.random(int(missing.sum())) < special.expit(x[missing] @ drawn)).astype(np.float64)
+    hit: Floats = (rng.random(int(missing.sum())) < special.expit(x[missing] @ drawn)).astype(np.float64)
+    return hit
 
 
 def _draw_category(
@@ -246,7 +247,7 @@ def compute(ctx: Context) -> Computed:
         time, event = outcome_times(ctx)
         kept &= ~np.isnan(time)
     else:
-        if not isinstance(ctx.outcome, str) or isinstance(ctx.outcome, TimeOutcome):
+        if not isinstance(ctx.outcome, str):
             raise ctx.fail(f"The model {kind} needs an outcome that is one variable", "outcome")
         outcome_name = ctx.outcome
         own = ctx.variables.binary(outcome_name) if kind == "logistic" else ctx.variables.get(outcome_name)

@@ -33,7 +33,7 @@ def as_risk_ratio(value: float, measure: str, *, common: bool) -> float:
     if not common or measure == "rr":
         return value
     if measure == "hr":
-        return (1 - 0.5 ** math.sqrt(value)) / (1 - 0.5 ** math.sqrt(1 / value))
+        return float((1 - 0.5 ** math.sqrt(value)) / (1 - 0.5 ** math.sqrt(1 / value)))
     return math.sqrt(value)
 
 

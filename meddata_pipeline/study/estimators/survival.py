@@ -274,12 +274,13 @@ def kaplan_meier(time: Floats, event: Floats, level: float) -> tuple[Floats, Flo
     deaths = np.bincount(position, weights=event, minlength=len(times))
     leaving = np.bincount(position, minlength=len(times))
     at_risk = leaving[::-1].cumsum()[::-1].astype(np.float64)
-    survival = np.cumprod(1 - deaths / at_risk)
+    survival: Floats = np.cumprod(1 - deaths / at_risk, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.cumsum(deaths / (at_risk * (at_risk - deaths))))
     reach = float(stats.norm.ppf(0.5 + level / 2)) * spread
     with np.errstate(invalid="ignore", over="ignore"):
-        low, high = survival * np.exp(-reach), np.minimum(survival * np.exp(reach), 1.0)
+        low: Floats = survival * np.exp(-reach)
+        high: Floats = np.minimum(survival * np.exp(reach), 1.0)
     gone = survival <= 0
     return times, survival, np.where(gone, np.nan, low), np.where(gone, np.nan, high)
 
