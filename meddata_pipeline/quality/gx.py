@@ -245,15 +245,13 @@ _STYLE = (
 def _configuration(spec: CheckSpec) -> dict[str, Any]:
     """An expectation as it may be stored: everything in it is from the contract."""
     column = spec.columns[0] if spec.columns else ""
-    if expresses(spec):
+    if expresses(spec) and spec.kind == "row-count":
+        kind, arguments = "ExpectTableRowCountToBeBetween", {"min_value": None, "max_value": None}
+    elif expresses(spec) and _is_native(spec):
         kind, arguments = _expectation(spec, column)
-        if not _is_native(spec) and spec.kind != "row-count":
-            arguments = {"column": _DERIVED + spec.id, "value_set": [1.0]}
     else:
         kind, arguments = "ExpectColumnValuesToBeInSet", {"column": _DERIVED + spec.id, "value_set": [1.0]}
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
-    if spec.kind == "row-count":
-        arguments = {"min_value": None, "max_value": None}
     return {
         "type": name,
         "kwargs": arguments,
