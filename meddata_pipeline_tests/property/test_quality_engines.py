@@ -192,7 +192,7 @@ def _expected(rows: list[dict[str, Any]], people: list[dict[str, Any]], as_of: d
 
 
 @given(ROWS, PEOPLE, AS_OF)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=18, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_duckdb_counts_what_plain_python_counts(rows: Any, people: Any, as_of: dt.date | None) -> None:
     result = validate_tables(_tables(rows, people), CONTRACT, as_of=as_of)
     assert not [(c.spec.id, c.code) for c in result.checks if c.status == "errored"]
