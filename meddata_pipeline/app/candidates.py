@@ -1,7 +1,7 @@
 """A product's candidate: cohort, study of record, protection, risk, quality, the study again, price, dossier.
 
 What belongs here: the steps per product, what each depends on, the files of a release. What does not: how a cohort is
-defined (study), how a table is anonymised (privacy), whether a candidate is published (releases).
+defined (study), how a table is anonymised (privacy), its risk (attacks), whether it is published (releases).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, live_versions, nights
+from meddata_pipeline.app import contracts, dossier, leak_sample, live_versions, nights
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -28,7 +28,6 @@ from meddata_pipeline.storage.lake import Partition
 if TYPE_CHECKING:
     import pandas as pd
 
-    from meddata_pipeline.privacy.attack import Attack
     from meddata_pipeline.privacy.policy import Policy
     from meddata_pipeline.privacy.versions import Classes, Protected
     from meddata_pipeline.quality.contract import Contract
@@ -77,6 +76,11 @@ def cohort_partition(spec: ProductSpec) -> Partition:
 
 def _study_partition(spec: ProductSpec) -> Partition:
     return Partition("cohort", "study", (spec.cohort_product,))
+
+
+def persons_partition(product: str, number: int) -> Partition:
+    """Partition of the persons of a published version."""
+    return Partition("candidate", "released-persons", (product, str(number)))
 
 
 def candidate_partition(name: str, product: str) -> Partition:
@@ -192,7 +196,8 @@ def _cohort_columns(kind: str) -> list[str]:
     return ["person_id", *(c for c in kept if c not in unread), "hospital", "day", "record_key", "deleted"]
 
 
-def _cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
+def cohort_frame(workplace: Workplace, spec: ProductSpec) -> pd.DataFrame:
+    """The product's cohort: restricted, with its true values."""
     frame: pd.DataFrame = workplace.lake.read(cohort_partition(spec)).to_pandas(date_as_object=True)
     return frame
 
@@ -208,7 +213,7 @@ def study_cohort(workplace: Workplace, product: str) -> Outcome:
     }
     if (kept := workplace.kept(_study_partition(spec), inputs)) is not None:
         return kept
-    answer = measure(_cohort_frame(workplace, spec), _study_of(workplace, spec))
+    answer = measure(cohort_frame(workplace, spec), _study_of(workplace, spec))
     return workplace.keep_object(
         _study_partition(spec), answer.as_dict(), inputs, Outcome("", facts={"estimates": len(answer.estimates)})
     )
@@ -284,14 +289,15 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     spec = spec_of(workplace, product)
     cohort = workplace.manifest(cohort_partition(spec))
     partition = candidate_partition("table", product)
+    contracts.require_version(workplace, product)
     _require_read_text(workplace, spec)
     if (kept := _kept_table(workplace, spec)) is not None:
         return kept
     policy, base = policy_of(workplace, product)
     earlier = live_versions.live(workplace, product)
     inputs = _table_inputs(workplace, spec, earlier)
-    whole = _cohort_frame(workplace, spec)
-    shifted, months = _dates(whole, policy)
+    whole = cohort_frame(workplace, spec)
+    shifted, months = date_columns(whole, policy)
     key = release_key(workplace, product, cohort.digest, live_versions.next_number(earlier))
     frame = rekey(
         whole.assign(**{_OWNER: whole["person_id"]}),
@@ -416,7 +422,7 @@ def _require_read_text(workplace: Workplace, spec: ProductSpec, frame: pd.DataFr
         raise Refused("The text of this product has no sufficient leak bound", reasons=reasons, where=spec.id)
 
 
-def _dates(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
+def date_columns(cohort: pd.DataFrame, policy: Policy) -> tuple[list[str], list[str]]:
     """Date columns that move with their person: by days, and those that stand for a month."""
     if not policy.date_shift:
         return [], []
@@ -430,74 +436,6 @@ def released_frame(workplace: Workplace, product: str) -> pd.DataFrame:
     """The candidate's table as it would be published."""
     frame: pd.DataFrame = workplace.lake.read(candidate_partition("table", product)).to_pandas(date_as_object=True)
     return frame
-
-
-def measure_risk(workplace: Workplace, product: str) -> Outcome:
-    """Risk of re-identification before and after protection, against the policy's threshold."""
-    from meddata_pipeline.privacy.risk import risk
-
-    spec = spec_of(workplace, product)
-    inputs = {
-        "cohort": workplace.manifest(cohort_partition(spec)).digest,
-        "table": workplace.manifest(candidate_partition("table", product)).digest,
-        "privacy": workplace.config_digest(f"products/{product}/privacy.yaml"),
-    }
-    partition = candidate_partition("risk", product)
-    if (kept := workplace.kept(partition, inputs)) is not None:
-        return kept
-    policy, base = policy_of(workplace, product)
-    cohort = _cohort_frame(workplace, spec)
-    before = risk(cohort, policy, base=base)
-    after = risk(released_frame(workplace, product), policy.model_copy(update={"unit": None}), base=base)
-    attack = _attack(workplace, product, cohort, policy, base)
-    protection = workplace.load_object(candidate_partition("protection", product))
-    highest = float(after["prosecutor"]["highest"])
-    check = Check(
-        "risk_below_limit",
-        highest <= policy.risk.threshold,
-        "error",
-        "risk-above-limit",
-        f"highest prosecutor risk {highest:.4f}, limit {policy.risk.threshold:g}",
-    )
-    found = Check(
-        "linkage_attack",
-        attack.below_threshold,
-        "error",
-        "linkage-attack",
-        "; ".join(r.detail for r in attack.reasons()),
-    )
-    facts = {
-        "highest_before": float(before["prosecutor"]["highest"]),
-        "highest_after": highest,
-        "attack_upper_limit": attack.limits[1],
-        "k": policy.k,
-    }
-    report = {
-        "product": product,
-        "before": before,
-        "after": after,
-        "protection": protection,
-        "attack": attack.as_dict(),
-    }
-    return workplace.keep_object(partition, report, inputs, Outcome("", facts=facts, checks=(check, found)))
-
-
-def _attack(workplace: Workplace, product: str, cohort: pd.DataFrame, policy: Policy, base: Path) -> Attack:
-    """Attack the candidate with a register of its people that holds the true value of every quasi-identifier."""
-    from meddata_pipeline.privacy.attack import linkage_attack
-    from meddata_pipeline.privacy.release import OLDEST, rekey
-
-    digest = workplace.manifest(cohort_partition(spec_of(workplace, product))).digest
-    # Row ids follow from the key and the person alone: they tell whose a released row is.
-    whose = cohort[["person_id"]].assign(owner=cohort["person_id"])
-    owners = rekey(whose, key=release_key(workplace, product, digest)).set_index("row_id")["owner"]
-    register = cohort.drop_duplicates("person_id")
-    people, register = register["person_id"], register[list(policy.quasi_identifiers)].copy()
-    if "age" in register.columns:  # folded as in every release
-        over = (register["age"] > OLDEST).fillna(False).astype(bool)
-        register["age"] = register["age"].mask(over, OLDEST + 1)
-    released = released_frame(workplace, product).set_index("row_id")
-    return linkage_attack(released, owners, register, people, policy, base=base)
 
 
 def judge_quality(workplace: Workplace, product: str) -> Outcome:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meddata_pipeline.app import legal
 from meddata_pipeline.app.outcome import Check
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json, file_sha256
@@ -145,6 +146,7 @@ def _contents(workplace: Workplace, spec: ProductSpec, version: str) -> dict[str
     policy = workplace.config.find(f"products/{product}/privacy.yaml")
     as_of, demo = study["results"]["as_of"], workplace.keyring.demo
     names = {column.name: column.title for column in contract_of(workplace, product).columns}
+    label = legal.label_of(workplace, product)
     files = {
         "results.json": _json(study["results"]),
         "risk.json": _json(risk_report.published(risk, policy=policy)),
@@ -164,11 +166,12 @@ def _contents(workplace: Workplace, spec: ProductSpec, version: str) -> dict[str
             names=names,
             demo=demo,
             translation=f"risk.{'en' if lang == 'zh' else 'zh'}.html",
+            label=label,
         ).encode()
     for name, svg in study["figures"].items():
         files[f"figures/{name}.svg"] = svg.encode()
     if spec.form == "microdata":
-        files["data.parquet"] = _parquet(workplace, product)
+        files["data.parquet"] = parquet(workplace, product)
     else:
         files["aggregates.csv"] = _aggregates(workplace, product, study["results"])
     quality = evaluation.own_evaluation(workplace, product, version, files)
@@ -179,7 +182,8 @@ def _json(obj: Any) -> bytes:
     return json.dumps(obj, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n"
 
 
-def _parquet(workplace: Workplace, product: str) -> bytes:
+def parquet(workplace: Workplace, product: str) -> bytes:
+    """The candidate's rows as the file that is handed over; the same bytes for the same rows."""
     import io
 
     import pyarrow.parquet as pq
@@ -228,6 +232,7 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
     policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
     rows = published_count(int(after["rows"])) if spec.form == "microdata" else None
     price = offer["price"]
+    label, reason = legal.label_of(workplace, product)
     parts: dict[str, Any] = {
         "id": product,
         "version": version,
@@ -270,21 +275,13 @@ def describe(workplace: Workplace, spec: ProductSpec, version: str, folder: Path
         "spatial": spec.spatial,
         "licence": texts["licence"],
         "terms": [t.model_dump() for t in _terms(terms)],
-        "legal_label": texts["legal"][legal_label(workplace, product)]["label"],
-        "legal_reason": texts["legal"][legal_label(workplace, product)]["reason"],
+        "legal_label": label.model_dump(),
+        "legal_reason": reason.model_dump(),
         "demo": workplace.keyring.demo,
         "effects": _effects(study["results"]),
         "steps": _steps(workplace, spec, texts),
     }
     return build(parts)
-
-
-def legal_label(workplace: Workplace, product: str) -> str:
-    """What the data are called, computed: ``demo``, ``key-kept``, ``key-destroyed``; never that they are anonymous."""
-    if workplace.keyring.demo:
-        return "demo"
-    policy = load_policy(workplace.config.find(f"products/{product}/privacy.yaml"))
-    return "key-kept" if policy.linkability == "versions" else "key-destroyed"
 
 
 def _texts() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, dossier, evaluation, live_versions
+from meddata_pipeline.app import attacks, candidates, dossier, evaluation, live_versions
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.canonical import canonical_json
@@ -91,10 +91,6 @@ def _candidate_digest(workplace: Workplace, product: str) -> str:
     return str(dossier.part(workplace, "dossier", product)["meta"]["candidate_digest"])
 
 
-def _persons_partition(product: str, number: int) -> Partition:
-    return Partition("candidate", "released-persons", (product, str(number)))
-
-
 def _facts(workplace: Workplace, product: str, last: Commit | None) -> CandidateFacts:
     from meddata_pipeline.exchange.release import CandidateFacts
 
@@ -103,7 +99,7 @@ def _facts(workplace: Workplace, product: str, last: Commit | None) -> Candidate
     persons = set(workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])["person_id"].to_pylist())
     before: set[str] = set()
     if last is not None:
-        before = set(workplace.lake.read(_persons_partition(product, last.number))["person_id"].to_pylist())
+        before = set(workplace.lake.read(candidates.persons_partition(product, last.number))["person_id"].to_pylist())
     return CandidateFacts(
         candidate_digest=meta["candidate_digest"],
         contract_major=candidates.contract_of(workplace, product).major,
@@ -135,6 +131,10 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
         return _outcome(last, changed=False)
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
         _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
+        return None
+    if not attacks.is_current(workplace, product):
+        detail = "another release has been published since this candidate was joined with those that were out"
+        _wait(workplace, product, digest, [Reason("joins-outdated", detail, product)], "meddata run")
         return None
     if reasons := evaluation.gate(workplace, product):
         missing = reasons[0].code == "missing-evaluation"
@@ -181,7 +181,7 @@ def _commit(workplace: Workplace, product: str, meta: dict[str, Any]) -> Commit:
     # another process has taken the number, the commit refuses, and that version's people stay as they are.
     if last is None or last.number < number:
         persons = workplace.lake.read(candidates.cohort_partition(spec), ["person_id"])
-        workplace.lake.write(_persons_partition(product, number), persons)
+        workplace.lake.write(candidates.persons_partition(product, number), persons)
         live_versions.remember(workplace, product, number)
     signer = Signer.from_keyring(workplace.keyring, "publisher")
     return releases.commit(

@@ -100,12 +100,16 @@ class Attack:
             "met": self.below_threshold,
         }
 
-    def reasons(self) -> list[Reason]:
-        """Why a release must not leave: the attack may succeed too often. Empty when it may."""
+    def reasons(self, register: str = "all true quasi-identifiers") -> list[Reason]:
+        """Why a release must not leave: the attack may succeed too often. Empty when it may.
+
+        Args:
+            register: what the register holds, in words.
+        """
         if self.below_threshold:
             return []
         detail = (
-            f"the linkage attack finds {self.rate:.4f} of the people (expected {self.expected:.4f}, "
+            f"the linkage attack with {register} finds {self.rate:.4f} of the people (expected {self.expected:.4f}, "
             f"95 % interval to {self.limits[1]:.4f}); the limit is {self.threshold:g}"
         )
         return [Reason("linkage-attack", detail)]

@@ -6,7 +6,7 @@ What does not: computing risk (risk.py) or anonymizing (tabular/). Texts are in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,25 @@ def _attack(attack: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """What is published of a join with another release: rates, and a count of exposed people that is not small."""
+    exposed = int(join["exposed"])
+    return {
+        "product": join["product"],
+        "version": join["version"],
+        "title": dict(join["title"]),
+        "columns": join["columns"],
+        "joined_rate": round(join["joined_rate"], 4),
+        "interval": [round(end, 4) for end in join["interval"]],
+        "confidence": join["confidence"],
+        "expected_rate": round(join["expected_rate"], 4),
+        "sure_correct_rate": round(join["sure_correct"] / join["sure"], 4) if join["sure"] else None,
+        "exposed": f"<{limit}" if 0 < exposed < limit else exposed,
+        "attack": _attack(join["register"]),
+        "met": join["met"],
+    }
+
+
 def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | None:
     """What the earlier versions did to this one. The rows withheld are told as none, few or more.
 
@@ -140,17 +159,20 @@ def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | 
     return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
 
 
-def _untested(policy: Policy, before: Mapping[str, Any], attack: Mapping[str, Any] | None) -> list[str]:
+def _untested(policy: Policy, before: Mapping[str, Any], attacks: Mapping[str, Any]) -> list[str]:
     """Ids of texts: what the numbers of this report leave open."""
     models = " ".join(model.model for model in policy.privacy)
     attribute = any(name in models for name in ("l-diversity", "t-closeness", "likeness", "disclosure"))
+    attack, register, joins = (attacks[name] for name in ("attack", "register_attack", "joins"))
     open_questions = {
         "population_uniqueness": before.get("sampling_fraction") is None,
         "population_table": before.get("population") is None,
         "linkage_attack": attack is None,
         "attack_register": attack is not None,
+        "register_attack": attack is not None and register is None,
         "attribute_disclosure": not attribute,
-        "other_products": True,
+        "no_joins": joins is None,
+        "other_joins": joins is not None,
         "sensitive_knowledge": True,
     }
     return [name for name, left in open_questions.items() if left]
@@ -162,6 +184,8 @@ def risk_evidence(
     report: Mapping[str, Any],
     counted: Mapping[str, Any],
     attack: Mapping[str, Any] | None = None,
+    register: Mapping[str, Any] | None = None,
+    joins: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What is published about the risk of a release; a small number of suppressed rows is not.
 
@@ -173,7 +197,10 @@ def risk_evidence(
         before: ``risk`` of the table before anonymization.
         report: report of ``anonymize``, with a solution.
         counted: answer of ``verify``.
-        attack: ``Attack.as_dict`` of a linkage attack on the release; None when there was none.
+        attack: ``Attack.as_dict`` of the attack with every true quasi-identifier; None when there was none.
+        register: the same of the attack with what a hospital's register holds; None where it holds none of them.
+        joins: ``JoinAttack.as_dict`` for each release it was joined with, and its ``product``, ``version`` and
+            ``title``; None when nothing was joined.
 
     Returns:
         Plain JSON, the same for the same release.
@@ -183,6 +210,12 @@ def risk_evidence(
     after = _figures(report["risk"], counted["min"])
     met = counted["min"] is not None and counted["min"] >= policy.k and after["highest"] <= policy.risk.threshold + 1e-9
     histogram = report["classes"]["histogram"]
+    carried_out = [made for made in (attack, register, *(joins or ())) if made is not None]
+    told = {
+        "attack": None if attack is None else _attack(attack),
+        "register_attack": None if register is None else _attack(register),
+        "joins": None if joins is None else [_join(join, limit) for join in joins],
+    }
     return {
         "k": policy.k,
         "counts": report["asked"]["counts"],
@@ -191,7 +224,7 @@ def risk_evidence(
         "suppression_limit": policy.suppression_limit,
         "linkability": "longitudinal" if policy.longitudinal else policy.linkability,
         "versions": _beside(report.get("versions"), limit),
-        "met": met and (attack is None or bool(attack["met"])),
+        "met": met and all(bool(made["met"]) for made in carried_out),
         "rows": int(report["rows"]) - gone,
         "released": policy.released_columns,
         "suppressed_rows": f"<{limit}" if 0 < gone < limit else gone,
@@ -227,8 +260,8 @@ def risk_evidence(
             {"id": p.id, "k": p.k, "highest": float(p.highest), "status": p.status, "met": p.met(counted["min"])}
             for p in profiles().values()
         ],
-        "attack": None if attack is None else _attack(attack),
-        "untested": _untested(policy, before, attack),
+        **told,
+        "untested": _untested(policy, before, told),
     }
 
 
@@ -238,11 +271,39 @@ def _range_label(row: Mapping[str, Any], unit: str) -> str:
     return f"{row['from']}–{row['to']} {unit}" if row["to"] > row["from"] else f"{row['from']} {unit}"
 
 
-def _attack_text(evidence: Mapping[str, Any], called: Mapping[str, Text], words: str, lang: str) -> str:
-    if evidence["attack"] is None:
-        return ""
-    known = [called[name].get(lang) if name in called else name for name in evidence["attack"]["columns"]]
-    return words.format(columns=("、" if lang == "zh" else ", ").join(known))
+def _rates(attack: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "rate": percent(attack["success_rate"], 2),
+        "expected": percent(attack["expected_rate"], 2),
+        "low": percent(attack["interval"][0], 2),
+        "high": percent(attack["interval"][1], 2),
+        "limit": percent(attack["threshold"], 1),
+    }
+
+
+def _attack_texts(evidence: Mapping[str, Any], called: Mapping[str, Text], texts: Any, lang: str) -> dict[str, str]:
+    """What each attacker with a register knows and does, in words."""
+    made = {}
+    for name in ("attack", "register_attack"):
+        if evidence[name] is not None:
+            known = [called[c].get(lang) if c in called else c for c in evidence[name]["columns"]]
+            made[name] = texts[f"{name}_text"].format(columns=("、" if lang == "zh" else ", ").join(known))
+    return made
+
+
+def _attack_rates(evidence: Mapping[str, Any], texts: Any, lang: str) -> str:
+    """A figure of what each attack found, as shares of the people."""
+    rates = {texts[name]: evidence[name] for name in ("attack", "register_attack") if evidence[name] is not None}
+    for join in evidence["joins"] or ():
+        rates[f"{texts['joined_with']} {join['title'][lang]} {join['version']}"] = join["attack"]
+    return bars(
+        list(rates),
+        [rate["expected_rate"] for rate in rates.values()],
+        title=texts["attack_rates"],
+        desc=texts["attack_rates_desc"],
+        texts=[[percent(rate["expected_rate"], 1)] for rate in rates.values()],
+        highest=max(evidence["threshold"], *(rate["expected_rate"] for rate in rates.values())),
+    )
 
 
 def _versions_text(evidence: Mapping[str, Any], texts: Mapping[str, str], lang: str) -> str:
@@ -266,6 +327,7 @@ def risk_page(
     names: Mapping[str, Text] | None = None,
     demo: bool = False,
     translation: str | None = None,
+    label: tuple[Text, Text] | None = None,
 ) -> str:
     """The risk report as one HTML page.
 
@@ -277,6 +339,7 @@ def risk_page(
         names: what columns are called.
         demo: whether the data are of people who do not exist.
         translation: relative link to the page in the other language.
+        label: what the data are called, and why; None leaves it out.
 
     Returns:
         HTML, self-contained, the same bytes for the same evidence.
@@ -320,13 +383,14 @@ def risk_page(
         highest=percent(evidence["after"]["highest"], 1),
         threshold=percent(evidence["threshold"], 1),
     )
-    if (attack := evidence["attack"]) is not None:
-        conclusion += ("" if lang == "zh" else " ") + texts["conclusion"]["attack"].format(
-            rate=percent(attack["success_rate"], 2),
-            expected=percent(attack["expected_rate"], 2),
-            low=percent(attack["interval"][0], 2),
-            high=percent(attack["interval"][1], 2),
-            limit=percent(attack["threshold"], 1),
+    for name in ("attack", "register_attack"):
+        if (attack := evidence[name]) is not None:
+            conclusion += ("" if lang == "zh" else " ") + texts["conclusion"][name].format(**_rates(attack))
+    for join in evidence["joins"] or ():
+        conclusion += ("" if lang == "zh" else " ") + texts["conclusion"]["join"].format(
+            other=f"{join['title'][lang]} {join['version']}",
+            joined=percent(join["expected_rate"], 1),
+            **_rates(join["attack"]),
         )
     return page(
         environment(_PACKAGE),
@@ -344,7 +408,9 @@ def risk_page(
         distribution_svg=distributions,
         profiles=profiles(),
         versions_text=_versions_text(evidence, texts["qualitative"], lang),
-        attack_text=_attack_text(evidence, called, figures["attack_text"], lang),
+        attack_texts=_attack_texts(evidence, called, figures, lang),
+        attacks_svg=None if evidence["attack"] is None else _attack_rates(evidence, figures, lang),
+        label=label,
         estimates_note=figures["estimates_note"].format(fraction=percent(evidence["sampling_fraction"], 1)),
         conclusion=conclusion,
     )
@@ -360,12 +426,13 @@ def render(
     names: Mapping[str, Text] | None = None,
     demo: bool = False,
     translation: str | None = None,
+    label: tuple[Text, Text] | None = None,
 ) -> str:
     """The risk page of a candidate.
 
     Args:
         risk: ``before`` (risk of the cohort), ``protection`` (report of ``anonymize`` that a recount agreed with) and,
-            where one was carried out, ``attack``.
+            where they were carried out, ``attack``, ``register_attack`` and ``joins``.
         policy: the policy or its file.
         title: of the product.
         lang: ``zh`` or ``en``.
@@ -373,12 +440,20 @@ def render(
         names: see risk_page.
         demo: see risk_page.
         translation: see risk_page.
+        label: see risk_page.
 
     Returns:
         HTML.
     """
     return risk_page(
-        lang, published(risk, policy=policy), title=title, as_of=as_of, names=names, demo=demo, translation=translation
+        lang,
+        published(risk, policy=policy),
+        title=title,
+        as_of=as_of,
+        names=names,
+        demo=demo,
+        translation=translation,
+        label=label,
     )
 
 
@@ -387,4 +462,5 @@ def published(risk: Mapping[str, Any], *, policy: Policy | Path) -> dict[str, An
     asked = load_policy(policy) if isinstance(policy, Path) else policy
     protection = risk["protection"]
     counted = {"min": protection["classes"]["min"]}
-    return risk_evidence(asked, risk["before"], protection, counted, risk.get("attack"))
+    made = [risk.get(name) for name in ("attack", "register_attack", "joins")]
+    return risk_evidence(asked, risk["before"], protection, counted, *made)

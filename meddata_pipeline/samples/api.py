@@ -30,10 +30,11 @@ from meddata_pipeline.samples.render.files import (
     text_lines,
     write_workbook,
 )
-from meddata_pipeline.samples.render.sheet import Sheet, SheetColumn, inject
+from meddata_pipeline.samples.render.logic import plant, spared
+from meddata_pipeline.samples.render.sheet import Defect, Sheet, SheetColumn, inject
 from meddata_pipeline.samples.render.style import STYLES, Column, Style, Table, load_style
 from meddata_pipeline.samples.truth import Truth
-from meddata_pipeline.samples.vocab import Words, words
+from meddata_pipeline.samples.vocab import Words, vocabulary, words
 
 _COMPLETE = "_COMPLETE"
 _MANIFEST = "_manifest.csv"
@@ -173,6 +174,43 @@ class _File:
 
 
 @dataclass
+class _Parents:
+    """Record and visit numbers of one hospital that some delivery brings intact, and the rows that point elsewhere.
+
+    A table of a style stands behind those that it points to, and all persons of a chunk are in it, so that whoever
+    comes later can know. A row whose parent was lost to another defect is an orphan like a planted one.
+
+    Attributes:
+        spared: persons of the chunk whose rows suffer no defect of a delivery.
+    """
+
+    spared: npt.NDArray[np.bool_]
+    known: dict[str, set[str]] = field(default_factory=lambda: {"patient": set(), "visit": set()})
+
+    def see(self, kind: str, headers: dict[str, str], sheet: Sheet) -> None:
+        """Learn the numbers of a piece of patients or visits, and note the orphans of a piece."""
+        values = {column.header: column.values for column in sheet.columns}
+        if kind == "staff":
+            return
+        expected: dict[str, str] = vocabulary("defects")["expected"]
+        lost = {d.row for d in sheet.defects if expected[d.name].startswith("quarantine") and d.name != "duplicate"}
+        if kind in self.known:
+            numbers = values[headers[_KEYS[kind]]].tolist()
+            self.known[kind].update(number for row, number in enumerate(numbers) if row not in lost)
+        bad = {d.row for d in sheet.defects}
+        for parent, key in _KEYS.items():
+            if parent == kind or key not in headers:
+                continue
+            for row, number in enumerate(values[headers[key]].tolist()):
+                if number and row not in bad and number not in self.known[parent]:
+                    sheet.defects.append(Defect(row, headers[key], f"orphan_{parent}"))
+                    bad.add(row)
+
+
+_KEYS = {"patient": "patient_no", "visit": "visit_no"}
+
+
+@dataclass
 class _Writer:
     """Writes chunks into the files of all hospitals and deliveries."""
 
@@ -237,11 +275,10 @@ class _Writer:
         self.truth.persons(chunk, self.names)
         for number, style in enumerate(self.styles):
             hospital = Hospital(chunk, tables, identities, number, style)
-            made: dict[str, Cells] = {}
+            made = plant(hospital, {table.kind: hospital.cells(table.kind) for table in style.tables})
+            parents = _Parents(spared(hospital, made))
             for table in style.tables:
-                if table.kind not in made:
-                    made[table.kind] = hospital.cells(table.kind)
-                self._table(number, table, made[table.kind], piece)
+                self._table(number, table, made[table.kind], piece, parents)
             for which, headers in style.lists.items():
                 cells = hospital.listed(which)
                 for wave in range(len(self.dates)):
@@ -252,7 +289,7 @@ class _Writer:
                     ]
                     self._write(number, wave, which, Sheet(columns))
 
-    def _table(self, number: int, table: Table, cells: Cells, piece: int) -> None:
+    def _table(self, number: int, table: Table, cells: Cells, piece: int, parents: _Parents) -> None:
         style = self.styles[number]
         dated = {
             column.header: date_texts(cells.fields[column.field], column.date)
@@ -274,7 +311,15 @@ class _Writer:
                 for column in table.columns
             ]
             rng = generator(self.seed, f"defects-{number}-{wave}-{table.name}", piece)
-            sheet = inject(Sheet(columns), table.defects, table.file.endswith(".csv"), rng)
+            headers = {column.field: column.header for column in table.columns}
+            planted = [
+                Defect(place, headers[cells.planted[row][0]], cells.planted[row][1])
+                for place, row in enumerate(rows.tolist())
+                if row in cells.planted
+            ]
+            alone = parents.spared[cells.person[rows]] & (cells.person[rows] >= 0)
+            sheet = inject(Sheet(columns, planted), table.defects, table.file.endswith(".csv"), rng, alone)
+            parents.see(table.kind, headers, sheet)
             self._write(number, wave, table.name, sheet, table)
 
     def _column(

@@ -34,6 +34,8 @@ TESTS: dict[str, tuple[str, str]] = {
     "hbsag": ("5196-1", ""),
 }
 _LOD = 0.5
+#: Days from the index visit after which no event of the model lies.
+_DEATH_AFTER = 200
 
 
 class Events:
@@ -79,6 +81,7 @@ def events(chunk: Population) -> dict[str, Events]:
         "variant": make.variants(),
         "follow_up": make.follow_up(),
         "note": make.notes(),
+        "death": make.deaths(),
     }
     return {"patient": make.patients(), **tables}
 
@@ -372,6 +375,19 @@ class _Maker:
             self.review_date[rows],
             outcome=words(FOLLOW_UP)[chunk.follow_up[rows]],
             method=methods[self.rng.integers(0, len(methods), len(rows))],
+        )
+
+    def deaths(self) -> Events:
+        """Deaths of elderly persons, later than everything else that the model knows of them."""
+        chunk, rng = self.chunk, self.rng
+        n = len(chunk)
+        since = (np.datetime64(chunk.start, "D") - chunk.index_date).astype(np.int64)
+        rows = np.flatnonzero((since >= _DEATH_AFTER + 60) & (chunk.age >= 60) & (rng.random(n) < 0.1))
+        return self.table(
+            rows,
+            -1,
+            chunk.index_date[rows] + _DEATH_AFTER + rng.integers(0, 50, len(rows)),
+            cause=self.pick(self.words["causes_of_death"], len(rows))[0],
         )
 
     def notes(self) -> Events:

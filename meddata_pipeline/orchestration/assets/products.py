@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster import AssetDep, AssetsDefinition
 
-from meddata_pipeline.app import candidates, nights, publication, releases
+from meddata_pipeline.app import attacks, candidates, nights, publication, releases
 from meddata_pipeline.app.outcome import Outcome
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.orchestration.factory import REFRESH, layer, spec
@@ -58,8 +58,8 @@ def build() -> list[AssetsDefinition]:
         _per_product(
             "candidate_risk",
             ["cohort_table", "candidate_table"],
-            candidates.measure_risk,
-            ["risk_below_limit", "linkage_attack"],
+            attacks.measure_risk,
+            ["risk_below_limit", "linkage_attack", "product_join_attack"],
         ),
         _per_product(
             "candidate_quality", ["candidate_table"], candidates.judge_quality, ["contract_errors", "contract_warnings"]

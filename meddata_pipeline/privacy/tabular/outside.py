@@ -6,6 +6,9 @@ not: what he then knows (../risk.py for a population table, ../attack.py for a r
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +19,60 @@ from numpy.typing import NDArray
 
 from meddata_pipeline.privacy.policy import QuasiIdentifier
 from meddata_pipeline.privacy.tabular.hierarchy import labels
-from meddata_pipeline.privacy.tabular.values import SUPPRESSED, Encoded
+from meddata_pipeline.privacy.tabular.values import MISSING, SUPPRESSED, Encoded
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+_INTERVAL = re.compile(rf"[\[(](-∞|{_NUMBER}), ({_NUMBER}|∞)\)")
+_DATE = re.compile(r"(\d{4})(?:(s)|-Q([1-4])|-(\d{2})(?:-(\d{2}))?)?")
+
+#: A value outside that nobody knows: it fits every released one. (A missing value fits a missing one.)
+UNKNOWN = "\x00"
+
+
+def ranges(texts: list[str], dates: bool) -> tuple[Floats, Floats]:
+    """Ends of the ranges that labels stand for, whatever hierarchy made them.
+
+    Args:
+        texts: numbers and intervals, or dates of any level.
+        dates: whether they are dates: ``2024`` is a year then, and a number otherwise.
+
+    Returns:
+        The low ends, and the high ends, which lie outside; both of shape (texts,), NaN for texts that are no range.
+        Days are counted as by ``date.toordinal``.
+    """
+    ends = [(_days(text) if dates else _span(text)) or (math.nan, math.nan) for text in texts]
+    whole = np.array(ends, dtype=float).reshape(len(texts), 2)
+    return whole[:, 0], whole[:, 1]
+
+
+def _span(text: str) -> tuple[float, float] | None:
+    if (found := _INTERVAL.fullmatch(text)) is not None:
+        low, high = found.groups()
+        return -math.inf if low == "-∞" else float(low), math.inf if high == "∞" else float(high)
+    if re.fullmatch(_NUMBER, text):
+        return float(text), math.nextafter(float(text), math.inf)
+    return None
+
+
+def _days(text: str) -> tuple[float, float] | None:
+    found = _DATE.fullmatch(text[:10])
+    if found is None or not 1 <= int(found.group(1)) <= 9980:
+        return None
+    year, decade, quarter, month, day = found.groups()
+    try:
+        if day:
+            start = dt.date(int(year), int(month), int(day)).toordinal()
+            return start, start + 1
+        months = 120 if decade else 3 if quarter else 1 if month else 12
+        first = int(month) if month else int(quarter) * 3 - 2 if quarter else 1
+        start = dt.date(int(year), first, 1).toordinal()
+    except ValueError:
+        return None
+    past = first - 1 + months
+    return start, dt.date(int(year) + past // 12, past % 12 + 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -39,12 +93,18 @@ def _fitting(
 ) -> tuple[Ints, Ints]:
     """For each value outside the released labels that it may have become: how many, and which, one after the other."""
     # Redaction pads to the longest value: the released ones show how long that was.
-    table, _ = labels(column, spec, [*outside, *released], base=base, delimiter=delimiter)
+    told = [text for text in outside if text != UNKNOWN]
+    table, _ = labels(column, spec, [*told, *released], base=base, delimiter=delimiter)
     code = {label: i for i, label in enumerate(released)}
+    # Labels that today's hierarchy does not give, as of an earlier version: where they are ranges, values lie in them.
+    given = {label for becomes in table.values() for label in becomes}
+    low, high = ranges([label if label not in given else MISSING for label in released], spec.dates is not None)
+    at, end = ranges(outside, spec.dates is not None)
     found: list[list[int]] = []
-    for text in outside:
-        fits = {*table.get(text, ()), SUPPRESSED}
-        found.append(sorted(code[label] for label in fits if label in code))
+    for text, first, last in zip(outside, at, end, strict=True):
+        fits = {*released} if text == UNKNOWN else {*table.get(text, ()), SUPPRESSED}
+        within = np.flatnonzero((low < last) & (first < high))
+        found.append(sorted({*(code[label] for label in fits if label in code), *within.tolist()}))
     counts = np.array([len(codes) for codes in found], dtype=np.int64)
     return counts, np.array([code for codes in found for code in codes], dtype=np.int64)
 
@@ -61,7 +121,7 @@ def match(
     """Find for each row outside the classes of the release that it fits.
 
     A row fits when each of its values is, at some level of the column's hierarchy, the released one. That holds for
-    one level per column and for local recoding. Values that the hierarchy lacks fit only ``*``.
+    one level per column and for local recoding. Values that the hierarchy lacks fit only ``*``, ``UNKNOWN`` fits all.
 
     Args:
         released: columns of the release, each with codes of shape (rows,).

@@ -7,7 +7,7 @@ persons. What does not: files and defects.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -104,6 +104,8 @@ class Cells:
         spans: spans of the identifying values of a text field, by field.
         moved: values that later snapshots show instead, by field.
         wrong: rows that a correction repairs; ``fields`` hold the wrong value, ``corrected`` the right ones.
+        person: position of each row's person in the chunk, -1 for none.
+        planted: rows that contradict others, with the field and the defect's name; see ``logic``.
     """
 
     wave: npt.NDArray[np.int64]
@@ -113,6 +115,8 @@ class Cells:
     moved: dict[str, Words]
     wrong: npt.NDArray[np.bool_]
     corrected: dict[str, Words]
+    person: npt.NDArray[np.int64]
+    planted: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
 class Hospital:
@@ -140,7 +144,7 @@ class Hospital:
     @cached_property
     def patient_no(self) -> Words:
         """The hospital's number of each person of the chunk."""
-        return self._serial("patient_no", self.chunk.number)
+        return self.serial("patient_no", self.chunk.number)
 
     @cached_property
     def doctors(self) -> Words:
@@ -157,6 +161,11 @@ class Hospital:
         """Names of the laboratory technicians."""
         return self.roster.group("检验科", "放射科")
 
+    def rows(self, kind: str) -> Events:
+        """The events of one kind that this hospital has on record."""
+        rows = self.tables[kind]
+        return rows.take(rows["hospital"] == self.number)
+
     def cells(self, kind: str) -> Cells:
         """The rows of one kind.
 
@@ -165,15 +174,14 @@ class Hospital:
         """
         if kind == "staff":
             return self._staff()
-        rows = self.tables[kind]
-        rows = rows.take(rows["hospital"] == self.number)
+        rows = self.rows(kind)
         person = rows["person"]
         staff = rows["staff"]
         n = len(rows)
         number = self.chunk.number[person]
         fields: dict[str, npt.NDArray[Any]] = {
             "patient_no": self.patient_no[person],
-            "visit_no": self._serial("visit_no", number * 4 + np.maximum(rows["visit"], 0)),
+            "visit_no": self.serial("visit_no", number * 4 + np.maximum(rows["visit"], 0)),
             "date": rows["date"],
             "doctor": self.doctors[staff % len(self.doctors)],
             "nurse": self.nurses[staff % len(self.nurses)],
@@ -186,7 +194,7 @@ class Hospital:
         corrected: dict[str, Words] = {}
         if kind == "patient":
             fields |= {name: values[person] for name, values in vars(self.people).items()}
-            fields["sex"] = self._coded("sex", np.where(self.chunk.male[person], "M", "F"))
+            fields["sex"] = self.coded("sex", np.where(self.chunk.male[person], "M", "F"))
             fields["birth_date"] = self.chunk.birth_date[person]
             moved = self._moved(fields, person, staff)
         elif kind == "lab":
@@ -197,8 +205,19 @@ class Hospital:
             for name, form in (("height", "%.0f"), ("weight", "%.1f"), ("bmi", "%.1f")):
                 fields[name] = words(["" if v != v else form % v for v in rows[name].tolist()])
             smoking = np.where(np.isnan(rows["smoking"]), "", np.where(rows["smoking"] == 1, "1", "0"))
-            fields["smoking"] = self._coded("smoking", smoking)
-        for name in ("code", "text", "name", "days", "visit_type", "department", "modality", "body_part", "method"):
+            fields["smoking"] = self.coded("smoking", smoking)
+        for name in (
+            "code",
+            "text",
+            "name",
+            "days",
+            "visit_type",
+            "department",
+            "modality",
+            "body_part",
+            "method",
+            "cause",
+        ):
             if name in rows.columns:
                 fields[name] = rows[name]
         for name in ("gene", "variant", "genotype"):
@@ -206,21 +225,21 @@ class Hospital:
                 fields[name] = rows[name]
         for name in ("outcome", "carrier"):
             if name in rows.columns:
-                fields[name] = self._coded(name, rows[name])
+                fields[name] = self.coded(name, rows[name])
         if "tooth" in rows.columns:
             fields["tooth"] = words([str(value) if value else "" for value in rows["tooth"].tolist()])
         if kind == "imaging":
-            fields["exam_no"] = self._serial("exam_no", number)
+            fields["exam_no"] = self.serial("exam_no", number)
         elif kind == "pathology":
-            fields["pathology_no"] = self._serial("pathology_no", number)
+            fields["pathology_no"] = self.serial("pathology_no", number)
         elif kind == "variant":
-            fields["sample_no"] = self._serial("sample_no", number)
+            fields["sample_no"] = self.serial("sample_no", number)
         elif kind == "note":
-            fields["note_no"] = self._serial("note_no", number * 4 + rows["visit"])
+            fields["note_no"] = self.serial("note_no", number * 4 + rows["visit"])
             fields["note_type"] = words([_NOTE_TYPES.get(visit, "初诊病历") for visit in rows["visit"].tolist()])
         if kind in _TEXT_KINDS:
             fields["text"], spans["text"] = self._texts(kind, rows, fields)
-        return Cells(rows["wave"], rows["voided"], fields, spans, moved, wrong, corrected)
+        return Cells(rows["wave"], rows["voided"], fields, spans, moved, wrong, corrected, person)
 
     def listed(self, which: str) -> Cells:
         """The persons of a list that leaves people out.
@@ -240,14 +259,16 @@ class Hospital:
         }
         nothing = np.zeros(len(rows), dtype=bool)
         wave = np.maximum(chunk.wave[rows], np.where(late, 1, 0))
-        return Cells(wave, nothing, fields, {}, {}, nothing, {})
+        return Cells(wave, nothing, fields, {}, {}, nothing, {}, rows)
 
-    def _serial(self, field: str, numbers: npt.NDArray[np.int64]) -> Words:
+    def serial(self, field: str, numbers: npt.NDArray[np.int64]) -> Words:
+        """Serial numbers of this hospital: distinct ones for distinct numbers."""
         prefix, width = self.style.numbers[field]
         salt = self.chunk.seed * 131 + self.number * 17 + list(self.style.numbers).index(field)
         return serials(prefix, width, numbers, salt)
 
-    def _coded(self, field: str, values: npt.NDArray[Any]) -> Words:
+    def coded(self, field: str, values: npt.NDArray[Any]) -> Words:
+        """Coded values as this hospital writes them."""
         codes = self.style.codes.get(field)
         if codes is None:
             return words(values.tolist())
@@ -267,7 +288,7 @@ class Hospital:
         """Names, results and units of laboratory tests; a wrong result has its decimal point one place to the right."""
         n = len(rows)
         test, units, results, references = (np.full(n, "", dtype=object) for _ in range(4))
-        specimen = self._serial("specimen_no", self.chunk.number[rows["person"]] * 4 + rows["specimen"])
+        specimen = self.serial("specimen_no", self.chunk.number[rows["person"]] * 4 + rows["specimen"])
         value = np.where(wrong, rows["value"] * 10, rows["value"])
         for name, spec in self.style.tests.items():
             mine = rows["test"] == name
@@ -312,7 +333,7 @@ class Hospital:
         fields = {name: np.concatenate([values, more[name]]) for name, values in fields.items()}
         wave = np.concatenate([np.zeros(STAFF_PER_HOSPITAL if first else 0, dtype=np.int64), chunk.wave[own]])
         nothing = np.zeros(len(wave), dtype=bool)
-        return Cells(wave, nothing, fields, {}, {}, nothing, {})
+        return Cells(wave, nothing, fields, {}, {}, nothing, {}, np.full(len(wave), -1, dtype=np.int64))
 
     def _texts(self, kind: str, rows: Events, fields: dict[str, npt.NDArray[Any]]) -> tuple[Words, Spans]:
         """Free texts of one kind with the spans of their identifying values."""
@@ -355,7 +376,7 @@ class Hospital:
             "workplace": words(lists["workplaces"].split())[rng.integers(0, len(lists["workplaces"].split()), n)],
             "record_no": fields["patient_no"],
             "visit_no": fields["visit_no"],
-            "exam_no": self._serial("exam_no", chunk.number[person]),
+            "exam_no": self.serial("exam_no", chunk.number[person]),
             "resident_id": known["resident_id"],
             "insurance_no": known["insurance_no"],
             "passport": words([f"E{value}" for value in number(10_000_000, 99_999_999)]),

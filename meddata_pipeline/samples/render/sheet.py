@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from meddata_pipeline.samples.render.cells import Spans
 from meddata_pipeline.samples.render.style import DateFormat
@@ -65,15 +66,22 @@ class Sheet:
         return len(self.columns[0].values)
 
 
-def inject(sheet: Sheet, targets: dict[str, str], text_file: bool, rng: np.random.Generator) -> Sheet:
+def inject(
+    sheet: Sheet,
+    targets: dict[str, str],
+    text_file: bool,
+    rng: np.random.Generator,
+    spared: npt.NDArray[np.bool_] | None = None,
+) -> Sheet:
     """Strike a few records of a piece, each with one defect at most.
 
     Args:
-        sheet: a piece without defects.
+        sheet: a piece; records that already have a defect must be spared.
         targets: header that each cell defect strikes (``missing``, ``date``, ``future``, ``code``, ``digits``,
             ``number``, ``unit``, ``damage``).
         text_file: whether the file is text; workbooks have neither short rows nor broken bytes.
         rng: random generator.
+        spared: records that are left alone.
 
     Returns:
         The piece with duplicates inserted and cells struck.
@@ -86,7 +94,7 @@ def inject(sheet: Sheet, targets: dict[str, str], text_file: bool, rng: np.rando
     plan = [(name, rate) for name, rate in rates.items() if name in able]
     edges = np.cumsum([rate for _, rate in plan])
     struck = np.searchsorted(edges, rng.random(len(sheet)), side="right")
-    hits = np.flatnonzero(struck < len(plan))
+    hits = np.flatnonzero((struck < len(plan)) & (True if spared is None else ~spared))
     names = {int(row): plan[int(struck[row])][0] for row in hits}
     draws = dict(zip(names, rng.integers(0, 1 << 20, len(names)).tolist(), strict=True))
 
@@ -104,7 +112,7 @@ def inject(sheet: Sheet, targets: dict[str, str], text_file: bool, rng: np.rando
         )
         for column in sheet.columns
     ]
-    result = Sheet(columns)
+    result = Sheet(columns, [replace(defect, row=int(place[defect.row])) for defect in sheet.defects])
     position = {column.header: number for number, column in enumerate(columns)}
     for row, name in names.items():
         _strike(result, int(place[row]), name, targets, position, draws[row])

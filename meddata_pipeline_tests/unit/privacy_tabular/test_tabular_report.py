@@ -101,6 +101,52 @@ def test_the_report_says_what_was_not_tested_and_what_an_attack_found() -> None:
     assert not failed["met"]
 
 
+def test_joins_are_told_in_rates_and_gate_the_conclusion() -> None:
+    policy, report, _ = _evidence(cohort())
+    attack = {
+        "columns": ["age", "sex"],
+        "success_rate": 0.05,
+        "interval": [0.04, 0.06],
+        "confidence": 0.95,
+        "expected_rate": 0.051,
+        "threshold": 0.2,
+        "met": True,
+    }
+    join = {
+        "product": "other",
+        "version": "1.3",
+        "title": {"zh": "另一产品", "en": "Another product"},
+        "columns": ["crp"],
+        "targets": 731,
+        "correct": 614,
+        "joined_rate": 0.84,
+        "interval": [0.81, 0.87],
+        "confidence": 0.95,
+        "expected_rate": 0.845,
+        "sure": 700,
+        "sure_correct": 600,
+        "exposed": 4,
+        "register": attack,
+        "met": True,
+    }
+    told = risk_evidence(policy, _before(policy), report, {"min": 5}, attack, {**attack, "columns": ["sex"]}, [join])
+    assert told["met"] and told["joins"][0]["exposed"] == "<10"
+    assert not {"targets", "correct", "sure"} & set(told["joins"][0])
+    assert "other_joins" in told["untested"] and not {"no_joins", "register_attack"} & set(told["untested"])
+    label = (Text(zh="称谓", en="Label"), Text(zh="理由", en="Reason"))
+    for lang, words in (("en", ("Another product 1.3", "84.0 %", "&lt;10", "Label")), ("zh", ("另一产品 1.3", "称谓"))):
+        html = risk_page(lang, told, title=Text(zh="队列", en="Cohort"), label=label)
+        assert '<h3 id="joins">' in html and html.count("<svg") == 5
+        for word in words:
+            assert word in html
+    refused = risk_evidence(policy, _before(policy), report, {"min": 5}, attack, None, [{**join, "met": False}])
+    assert not refused["met"] and "register_attack" in refused["untested"]
+    page = risk_page("en", refused, title=Text(zh="队列", en="Cohort"))
+    assert "not available" in page and "exceeded, must not be released" in page
+    rows_stay = risk_evidence(policy, _before(policy), report, {"min": 5}, attack, attack, None)
+    assert "no_joins" in rows_stay["untested"]
+
+
 def test_the_distribution_of_risk_adds_up() -> None:
     _, _, evidence = _evidence(cohort())
     for when in ("before", "after"):

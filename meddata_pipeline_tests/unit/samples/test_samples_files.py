@@ -287,9 +287,9 @@ def test_defects_are_what_the_truth_says(sample: SampleSummary) -> None:
         elif line["defect"] == "damage":
             assert "\ufffd" in row[header.index(line["column"])]
         kind, _, reason = line["expected"].partition(":")
-        assert kind in ("quarantine", "flag")
+        assert kind in ("quarantine", "flag", "check")
         assert reason
-    assert len(names) >= 9
+    assert len(names) >= 20
     short = sum(len(row) < len(header) for header, rows in tables.values() for row in rows)
     assert short == names["short_row"]
 
@@ -365,3 +365,40 @@ def test_every_column_of_every_file_is_in_the_profile(sample: SampleSummary) -> 
         for path in _data_files(sample.landing / hospital):
             if path.name not in ("optout.csv", "vip.csv"):
                 assert set(_records(path)[0]) <= known
+
+
+def test_contradictions_stand_in_every_delivery_of_the_row(sample: SampleSummary) -> None:
+    """They are in the hospital's database, unlike a defect of one export; orphans of a lost row aside."""
+    of_export = {"duplicate", "orphan_patient", "orphan_visit"}
+    days: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for line in _lines(sample.truth / "defects.jsonl"):
+        hospital, day, _ = line["file"].split("/")
+        if hospital != "hospital-a" or not line["expected"].startswith("check:") or line["defect"] in of_export:
+            continue
+        header, rows = _records(sample.landing / line["file"])
+        row = rows[line["row"]]
+        days[line["defect"], "|".join(v for h, v in zip(header, row, strict=True) if h != "作废标志")].add(day)
+    assert len(days) >= 8
+    assert sum(set(sample.days) == found for found in days.values()) > 0.6 * len(days)
+    assert all(sample.days[-1] in found for found in days.values())
+
+
+def test_an_orphan_points_to_nobody(sample: SampleSummary) -> None:
+    """In its hospital, no delivery holds an intact row of the number that an orphan names."""
+    quarantined = {
+        (line["file"], line["row"])
+        for line in _lines(sample.truth / "defects.jsonl")
+        if line["expected"].startswith("quarantine") and line["defect"] != "duplicate"
+    }
+    intact: set[str] = set()
+    for path in _data_files(sample.landing / "hospital-c"):
+        if path.name.startswith("patients_"):
+            name = path.relative_to(sample.landing).as_posix()
+            intact |= {row[0] for place, row in enumerate(_records(path)[1]) if (name, place) not in quarantined}
+    orphans = [
+        _records(sample.landing / line["file"])[1][line["row"]][0]
+        for line in _lines(sample.truth / "defects.jsonl")
+        if line["defect"] == "orphan_patient" and line["file"].startswith("hospital-c")
+    ]
+    assert orphans
+    assert not intact & set(orphans)
