@@ -39,6 +39,7 @@ release_app = typer.Typer(no_args_is_help=True, help="Decisions on candidates, b
 keys_app = typer.Typer(no_args_is_help=True, help="Keys. 密钥。")
 profile_app = typer.Typer(no_args_is_help=True, help="Hospitals' profiles. 医院配置。")
 product_app = typer.Typer(no_args_is_help=True, help="Products' files. 产品配置。")
+contract_app = typer.Typer(no_args_is_help=True, help="Data contracts. 数据合同。")
 catalog_app = typer.Typer(no_args_is_help=True, help="The catalogue. 目录。")
 order_app = typer.Typer(no_args_is_help=True, help="Orders. 订单。")
 for _name, _group in {
@@ -48,6 +49,7 @@ for _name, _group in {
     "keys": keys_app,
     "profile": profile_app,
     "product": product_app,
+    "contract": contract_app,
     "catalog": catalog_app,
     "order": order_app,
 }.items():
@@ -885,6 +887,62 @@ def product_check(
     answer({"products": found, "reasons": reasons}, as_json, text)
     if reasons:
         raise typer.Exit(1)
+
+
+@contract_app.command("suggest")
+def contract_suggest(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV (UTF-8, comma, with a header) or Parquet.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the draft here; never over a file.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", help="Column that tells persons apart; by default it is looked for.")
+    ] = None,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Draft an ODCS contract from a table, with the questions that only people can answer. No raw value leaves.
+
+    Example: meddata contract suggest births.csv --out draft.yaml
+    """
+    from meddata_pipeline.app.contracts import as_yaml, suggest
+    from meddata_pipeline.storage.files import create_if_absent
+
+    settings = settings_of(None, None, lang)
+    if out is not None and out.exists():
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    with progress_bar() as show:
+        found = suggest(table, person, show)
+    written = as_yaml(found["draft"], found["open_questions"])
+    if out is not None and not create_if_absent(out, written.encode()):
+        raise BadInput("A file of that name exists; a draft never replaces it", where="--out")
+    body = {**found, "file": str(out) if out is not None else None}
+    if not as_json:
+        for question in found["open_questions"]:
+            note(f"? {question['column'] or '-'}: {question['question'][settings.lang]}")
+    answer(body, as_json, lambda b: b["file"] or written.rstrip("\n"))
+
+
+@contract_app.command("diff")
+def contract_diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier ODCS contract.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The later one.")],
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two contracts, and whether the version says so (a release asks it to).
+
+    Example: meddata contract diff contract.yaml contract-new.yaml
+    """
+    from meddata_pipeline.app.contracts import compare
+
+    def text(b: dict[str, Any]) -> str:
+        lines = [f"{c['class']:10} {c['code']}: {c['detail']} ({c['where']})" for c in b["changes"]]
+        lines.append(f"{b['from']} to {b['to']}: {len(b['changes'])} changes, needs a new {b['needs']} version")
+        if b["needs"] == "none":
+            lines[-1] = f"{b['from']} to {b['to']}: no changes"
+        return "\n".join(
+            [*lines, *(["a release would be refused:"] if b["reasons"] else []), *_reason_lines(b["reasons"])]
+        )
+
+    answer(compare(old, new), as_json, text)
 
 
 # -- tools on files ----------------------------------------------------------------------------------------------------

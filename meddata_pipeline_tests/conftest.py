@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from meddata_pipeline_tests.e2e import pipeline
 
 PATIENTS = 200
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 
 @dataclass(frozen=True)

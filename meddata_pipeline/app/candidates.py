@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import dossier, leak_sample, live_versions, nights, quality_quarantine
+from meddata_pipeline.app import contracts, dossier, leak_sample, live_versions, nights, quality_quarantine
 from meddata_pipeline.app.nights import DEID_KINDS
 from meddata_pipeline.app.outcome import Check, Outcome
 from meddata_pipeline.app.workplace import Workplace
@@ -328,6 +328,7 @@ def protect(workplace: Workplace, product: str) -> Outcome:
     spec = spec_of(workplace, product)
     cohort = workplace.manifest(cohort_partition(spec))
     partition = candidate_partition("table", product)
+    contracts.require_version(workplace, product)
     _require_read_text(workplace, spec)
     if (kept := _kept_table(workplace, spec)) is not None:
         return kept

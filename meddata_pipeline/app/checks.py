@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from meddata_pipeline.app import candidates, columns, status
+from meddata_pipeline.app import candidates, columns, contracts, status
 from meddata_pipeline.app.workplace import Workplace
 from meddata_pipeline.core.errors import Reason
 
@@ -68,16 +68,18 @@ def check_profile(workplace: Workplace, hospital: str) -> dict[str, Any]:
 
 
 def check_product(workplace: Workplace, product: str) -> dict[str, Any]:
-    """Load all files of a product and compare them.
+    """Load all files of a product and compare them with each other, and its contract with the published one.
 
     Returns:
         ``{"id", "files", "columns", "reasons": [{"code", "detail", "where"}]}``; no reasons: they agree.
 
     Raises:
         ConfigError: a file is missing or wrong by itself.
+        Refused: the published contract is not the one that was published.
     """
     spec = candidates.spec_of(workplace, product)
     found = [*_columns(workplace, product), *_people(workplace, product)]
+    found += contracts.version_reasons(workplace, product)
     names = ("product", "contract", "privacy", "offer")
     files = [f"products/{product}/{name}.yaml" for name in names]
     files += [f"products/{spec.cohort_product}/{name}.yaml" for name in ("cohort", "study")]

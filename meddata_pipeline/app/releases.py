@@ -132,15 +132,15 @@ def release(workplace: Workplace, product: str) -> Outcome | None:
     if reasons := releases.release_rule(offer, last.as_dict() if last else None, _facts(workplace, product, last)):
         _wait(workplace, product, digest, reasons, "meddata run (the release rule of offer.yaml says wait)")
         return None
+    if not attacks.is_current(workplace, product):
+        detail = "another release has been published since this candidate was joined with those that were out"
+        _wait(workplace, product, digest, [Reason("joins-outdated", detail, product)], "meddata run")
+        return None
     if reasons := evaluation.gate(workplace, product):
         missing = reasons[0].code == "missing-evaluation"
         command = f"meddata release attest {product} {'FILE' if missing else '--remove'}"
         state = State("candidate" if missing else "refused", tuple(r.as_dict() for r in reasons), digest, command)
         keep_state(workplace, product, state)
-        return None
-    if not attacks.is_current(workplace, product):
-        detail = "another release has been published since this candidate was joined with those that were out"
-        _wait(workplace, product, digest, [Reason("joins-outdated", detail, product)], "meddata run")
         return None
     if workplace.keyring.demo:
         signoff.demo_sign(workplace.home, offer, digest, workplace.keyring)

@@ -22,8 +22,9 @@ LEAST_P = 0.001
 COUNTS = frozenset({"n", "events", "missing", "a", "b", "c", "d"})
 #: Ratios and distances: two decimals, too coarse to give a count back.
 _TWO_DECIMALS = frozenset({"or", "rr", "hr", "rd", "or-fisher", "or-midp", "or-haldane", "chi2", "chi2-yates", "smd"})
-#: Measures of the model as a whole from which events or persons could be computed: never published.
-_WITHHELD = frozenset({"deviance", "null-deviance", "aic", "loglik"})
+#: Measures of the model as a whole from which events or persons could be computed, and extremes, which are single
+#: persons: never published.
+_WITHHELD = frozenset({"deviance", "null-deviance", "aic", "loglik", "null-loglik", "min", "max"})
 
 
 @dataclass

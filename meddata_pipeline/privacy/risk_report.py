@@ -128,18 +128,6 @@ def _attack(attack: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | None:
-    """What the earlier versions did to this one. The rows withheld are told as none, few or more.
-
-    Not exactly: with the suppressed rows, of which they are a part, a small rest would be told.
-    """
-    if versions is None:
-        return None
-    rows = int(versions["withheld_rows"])
-    withheld = 0 if not rows else f"<{limit}" if rows < limit else f"≥{limit}"
-    return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
-
-
 def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """What is published of a join with another release: rates, and a count of exposed people that is not small."""
     exposed = int(join["exposed"])
@@ -157,6 +145,18 @@ def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
         "attack": _attack(join["register"]),
         "met": join["met"],
     }
+
+
+def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | None:
+    """What the earlier versions did to this one. The rows withheld are told as none, few or more.
+
+    Not exactly: with the suppressed rows, of which they are a part, a small rest would be told.
+    """
+    if versions is None:
+        return None
+    rows = int(versions["withheld_rows"])
+    withheld = 0 if not rows else f"<{limit}" if rows < limit else f"≥{limit}"
+    return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
 
 
 def _untested(policy: Policy, before: Mapping[str, Any], attacks: Mapping[str, Any]) -> list[str]:

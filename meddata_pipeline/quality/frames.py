@@ -90,7 +90,9 @@ class Rows:
     def texts(self, name: str) -> npt.NDArray[np.object_]:
         """A column of texts; None where there is none."""
         column = self.column(name)
-        return np.where(column.isna(), None, column.astype(object)).astype(object)
+        texts = column.to_numpy(dtype=object, copy=True)
+        texts[column.isna().to_numpy()] = None
+        return texts
 
     def is_one_of(self, name: str, values: Sequence[Value]) -> Flags:
         """Whether the value is one of these."""

@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -245,15 +246,14 @@ _STYLE = (
 def _configuration(spec: CheckSpec) -> dict[str, Any]:
     """An expectation as it may be stored: everything in it is from the contract."""
     column = spec.columns[0] if spec.columns else ""
-    if expresses(spec):
+    arguments: dict[str, Any]
+    if expresses(spec) and spec.kind == "row-count":
+        kind, arguments = "ExpectTableRowCountToBeBetween", {"min_value": None, "max_value": None}
+    elif expresses(spec) and _is_native(spec):
         kind, arguments = _expectation(spec, column)
-        if not _is_native(spec) and spec.kind != "row-count":
-            arguments = {"column": _DERIVED + spec.id, "value_set": [1.0]}
     else:
         kind, arguments = "ExpectColumnValuesToBeInSet", {"column": _DERIVED + spec.id, "value_set": [1.0]}
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
-    if spec.kind == "row-count":
-        arguments = {"min_value": None, "max_value": None}
     return {
         "type": name,
         "kwargs": arguments,
@@ -382,9 +382,10 @@ def _render(validation: dict[str, Any]) -> str:
     )
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
+    # By name: these modules don't say what they export, and type checkers refuse it.
+    renderer: Any = import_module("great_expectations.render.renderer")
+    view: Any = import_module("great_expectations.render.view")
     results = [
         ExpectationValidationResult(
             success=entry["success"],
@@ -405,4 +406,6 @@ def _render(validation: dict[str, Any]) -> str:
         statistics=validation["statistics"],
         meta={"run_id": run, "great_expectations_version": gx.__version__},
     )
-    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer(run_info_at_end=False).render(whole)))
+    return str(
+        view.DefaultJinjaPageView().render(renderer.ValidationResultsPageRenderer(run_info_at_end=False).render(whole))
+    )

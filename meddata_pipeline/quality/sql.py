@@ -1,10 +1,11 @@
-"""The checks of a table as DuckDB statements: one scan of the table counts them all.
+"""The checks of a table, counted by DuckDB and numpy.
 
-What belongs here: what makes a row fail, as SQL, for every kind of check. The scan reduces the table to the
-combinations of what its columns are to the checks (a text as it is, a number or date as its place among the
-limits of all rules, a comparison between columns as true, false or missing) and how many rows have each; the checks are
-then counted on these few combinations, so that 250 of them cost hardly more than 30. gx.py gives the same counts by
-Great Expectations.
+What belongs here: what makes a row fail, as SQL, for every kind of check. One statement reads, row by row, what the
+columns are to the checks (a text of few values as it is, a number or date, a comparison between columns as true, false
+or missing). These are numbered (a number or date by its place among the limits of all rules) and reduced to the
+combinations that occur and how many rows have each; the checks of rows are then counted on these few combinations.
+Duplicates and the checks of keys, values and whole tables read the columns that they need once more. gx.py gives the
+same counts by Great Expectations.
 What does not: thresholds.
 """
 
@@ -13,8 +14,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import prod
+from math import ceil, floor, prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +37,10 @@ _MANY, _SAMPLE = 500, 20_000
 ENGINE_ERRORS = (duckdb.Error, pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError, RuntimeError)
 #: Columns are grouped together while no more than so many combinations are to be expected.
 _COMBINATIONS = 3_000
+#: Combinations are counted in an array with a place for each while it has no more places than this.
+_DENSE = 1 << 20
+_THREADS = 2
+_EPOCH = dt.date(1970, 1, 1)
 Flags = npt.NDArray[np.bool_]
 _DAY = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'"
 
@@ -157,7 +163,7 @@ class Session:
     def __init__(self, data: Data, names: Iterable[str]) -> None:
         self.data = data
         # Without a temporary folder DuckDB can't spill persons' rows to disk in clear.
-        config = {"temp_directory": "", "threads": 2, "preserve_insertion_order": True}
+        config = {"temp_directory": "", "threads": _THREADS, "preserve_insertion_order": True}
         self.connection = duckdb.connect(":memory:", config=config)  # type: ignore[arg-type]
         self.connection.execute("SET enable_progress_bar = false")
         self.views: dict[str, str] = {}
@@ -386,6 +392,8 @@ class Rows:
         if spec.kind == "recent":
             last = years.get(spec.columns[0], 0)
             low, high = self.parameters.bind(last - spec.years), self.parameters.bind(last)
+            if first.kind == "date":
+                return self.present(first), ~self.flag(f"year({self.date(first)}) BETWEEN {low} AND {high}")[1]
             return self.present(first), ~self.on_text(first, lambda text: f"{_year(text)} BETWEEN {low} AND {high}")
         return self.flag(self._across(spec, columns))
 
@@ -496,24 +504,42 @@ class _Key:
     width: int
     limits: dict[Any, int] | None
 
-    def sql(self, value: str, parameters: _Parameters) -> str:
-        """The key, from the name under which the expression's value is known."""
-        if self.limits is None:
-            return value
-        ordered = list(self.limits)
+    def numbered(self, values: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], pa.Array]:
+        """The key of every row as a number from 1 on, 0 where it is missing, and what the numbers from 1 on stand for.
 
-        def between(low: int, high: int) -> str:
-            if low == high:
-                return f"{2 * low}"
-            middle = (low + high) // 2
-            limit = parameters.bind(ordered[middle])
-            return (
-                f"CASE WHEN {value} < {limit} THEN {between(low, middle)} WHEN {value} = {limit} "
-                f"THEN {2 * middle + 1} ELSE {between(middle + 1, high)} END"
-            )
+        Args:
+            values: of the expression, row by row.
+        """
+        array = values.combine_chunks()
+        if self.limits is not None:
+            codes, domain = _places(array, list(self.limits)), pa.array(range(2 * len(self.limits) + 1), pa.int32())
+        elif pa.types.is_boolean(array.type):
+            codes, domain = array.cast(pa.int8()).fill_null(0).to_numpy(), pa.array([False, True])
+        else:
+            encoded = array.dictionary_encode()
+            codes, domain = encoded.indices.fill_null(0).to_numpy(), encoded.dictionary
+        numbers = codes.astype(np.int32)
+        numbers += 1
+        if array.null_count:
+            numbers[array.is_null().to_numpy(zero_copy_only=False)] = 0
+        return numbers, domain
 
-        kind = "UTINYINT" if len(ordered) < 120 else "USMALLINT"
-        return f"CASE WHEN {value} IS NOT NULL THEN CAST({between(0, len(ordered))} AS {kind}) END"
+
+def _places(array: pa.Array, limits: Sequence[Any]) -> npt.NDArray[np.intp]:
+    """Where values stand among rising limits: 2 i + 1 if equal to limit i (from 0), else the even number beside it."""
+    if not limits:
+        return np.zeros(len(array), np.intp)
+    if pa.types.is_date(array.type):
+        array, limits = array.cast(pa.int32()), [(limit - _EPOCH).days for limit in limits]
+    values = array.fill_null(0).to_numpy(zero_copy_only=False)
+    # The place is how many edges are not above the value; every limit has two: itself and the next number.
+    if values.dtype.kind == "f":
+        edges = np.array([edge for limit in limits for edge in (limit, np.nextafter(float(limit), np.inf))], float)
+        return np.asarray(np.searchsorted(edges, values, side="right"), np.intp)
+    ends, whole = np.iinfo(values.dtype), [edge for limit in limits for edge in (ceil(limit), floor(limit) + 1)]
+    inside = np.array([edge for edge in whole if ends.min <= edge <= ends.max], values.dtype)
+    below = sum(edge < ends.min for edge in whole)
+    return np.asarray(np.searchsorted(inside, values, side="right") + below, np.intp)
 
 
 class Grouped(Rows):
@@ -607,7 +633,7 @@ def _together(sets: Sequence[frozenset[str]], width: dict[str, int]) -> list[fro
 
 
 def _count_rows(session: Session, table: str, specs: Sequence[CheckSpec], years: dict[str, int]) -> list[Count]:
-    """Count checks of rows in one scan."""
+    """Count checks of rows; one statement reads their columns."""
     grouped = Grouped(session, table)
     for spec in specs:
         grouped.rule(spec, years)
@@ -619,16 +645,15 @@ def _count_rows(session: Session, table: str, specs: Sequence[CheckSpec], years:
         tests.append(grouped.rule(spec, years))
         sets.append(frozenset(grouped.used))
     bins = _together(sets, {key.name: key.width for key in grouped.keys.values()})
+    numbered = _scan(grouped)
     counts: dict[int, Count] = {}
     for number, one in enumerate(bins):
         members = [n for n, s in enumerate(sets) if s <= one and n not in counts]
-        session.connection.execute(f"DROP TABLE IF EXISTS g{number}")
-        session.rows(_grouping(grouped, one, f"g{number}"), grouped.parameters)
+        groups, weights = _groups({name: numbered[name] for name in sorted(one)}, grouped.table.rows)
+        session.connection.register(f"g{number}", groups)
         leaves = dict.fromkeys(leaf for n in members for test in tests[n] for leaf in test.leaves())
-        asked = ", ".join(["n", *(f"coalesce({leaf}, false)" for leaf in leaves)])
-        query = f"SELECT {asked} FROM g{number}"  # noqa: S608
+        query = f"SELECT {', '.join(['y', *(f'coalesce({leaf}, false)' for leaf in leaves)])} FROM g{number} ORDER BY y"  # noqa: S608
         found = session.connection.sql(query, params=grouped.parameters.used(query)).to_arrow_table()
-        weights = found.column(0).to_numpy()
         known = {
             Test("sql", leaf): found.column(place + 1).to_numpy(zero_copy_only=False)
             for place, leaf in enumerate(leaves)
@@ -639,18 +664,46 @@ def _count_rows(session: Session, table: str, specs: Sequence[CheckSpec], years:
     return [counts[n] for n in range(len(specs))]
 
 
-def _grouping(grouped: Grouped, names: frozenset[str], table: str) -> str:
-    """The statement that makes a table of groups: keys and how many rows have them."""
-    keys = [key for key in grouped.keys.values() if key.name in names]
+_Numbered = tuple[npt.NDArray[np.int32], pa.Array]
+
+
+def _scan(grouped: Grouped) -> dict[str, _Numbered]:
+    """Read the table once: every key of every row, numbered."""
+    keys = list(grouped.keys.values())
     values = {expression: f"x{n}" for n, expression in enumerate(dict.fromkeys(key.expression for key in keys))}
-    inner = ", ".join(f"{expression} AS {name}" for expression, name in values.items()) or "1 AS x"
-    placed = ", ".join(f"{k.sql(values[k.expression], grouped.parameters)} AS {k.name}" for k in keys) or "1 AS y"
-    listed = ", ".join(key.name for key in keys)
-    # Names are quoted and values bound.
-    return (
-        f"CREATE TEMP TABLE {table} AS SELECT {listed + ', ' if listed else ''}count(*) AS n "  # noqa: S608
-        f"FROM (SELECT {placed} FROM (SELECT {inner} FROM {grouped.source()})){' GROUP BY ' + listed if listed else ''}"
-    )
+    if not keys:
+        return {}
+    listed = ", ".join(f"{expression} AS {name}" for expression, name in values.items())
+    query = f"SELECT {listed} FROM {grouped.source()}"  # noqa: S608 - names are quoted and values bound
+    found = grouped.session.connection.sql(query, params=grouped.parameters.used(query)).to_arrow_table()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        done = pool.map(lambda key: key.numbered(found.column(values[key.expression])), keys)
+        return {key.name: one for key, one in zip(keys, done, strict=True)}
+
+
+def _groups(numbered: Mapping[str, _Numbered], rows: int) -> tuple[pa.Table, npt.NDArray[np.intp]]:
+    """The combinations of keys that rows have, and how many rows have each.
+
+    Returns:
+        A table of the keys, with the running number ``y``; the numbers of rows in its order.
+    """
+    index, size = np.zeros(rows, np.intp), 1
+    for codes, domain in numbered.values():
+        if size > _DENSE:
+            distinct, index = np.unique(index, return_inverse=True)
+            size = len(distinct)
+        index, size = index * (len(domain) + 1) + codes, size * (len(domain) + 1)
+    if size > _DENSE:
+        index = np.unique(index, return_inverse=True)[1]
+    weights = np.bincount(index)
+    taken = np.flatnonzero(weights)
+    row = np.zeros(len(weights), np.intp)
+    row[index] = np.arange(rows)
+    columns = {"y": pa.array(range(len(taken)), pa.int64())}
+    for name, (codes, domain) in numbered.items():
+        places = codes[row[taken]] - 1
+        columns[name] = domain.take(pa.array(places, mask=places < 0))
+    return pa.table(columns), weights[taken]
 
 
 # -- checks of keys, values and whole tables ---------------------------------------------------------------------------
@@ -663,12 +716,20 @@ def _duplicates(session: Session, spec: CheckSpec) -> Count:
         return Count(0, 0)
     tests = both(*(rows.present(column) for column in columns), rows.all_hold(spec, spec.where)).text()
     values = ", ".join(rows.value(column) for column in columns)
+    query = f"SELECT hash({values}) FROM {rows.source()} WHERE {tests}"  # noqa: S608
+    found = session.connection.sql(query, params=rows.parameters.used(query)).to_arrow_table()
+    hashes = np.sort(found.column(0).to_numpy())
+    again = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if not len(again):
+        return Count(0, len(hashes))
+    # Equal values have equal hashes, so that only rows whose hash comes again are compared by value.
+    session.connection.register("again", pa.table({"h": again}))
     query = (
-        "SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0), coalesce(sum(n), 0) FROM "  # noqa: S608
-        f"(SELECT count(*) AS n FROM {rows.source()} WHERE {tests} GROUP BY {values})"
+        "SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0) FROM "  # noqa: S608
+        f"(SELECT count(*) AS n FROM {rows.source()} WHERE {tests} AND hash({values}) IN (SELECT h FROM again) "
+        f"GROUP BY {values})"
     )
-    failed, applicable = session.rows(query, rows.parameters)[0]
-    return Count(int(failed), int(applicable))
+    return Count(int(session.rows(query, rows.parameters)[0][0]), len(hashes))
 
 
 def _without_record(session: Session, spec: CheckSpec) -> Count:

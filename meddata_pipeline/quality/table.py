@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from meddata_pipeline.core.expression import Node, parse
 from meddata_pipeline.quality.checks import CheckSpec, Condition, Join, Value
 
-TableInput = pd.DataFrame | pa.Table | ds.Dataset | Path
+TableInput: TypeAlias = pd.DataFrame | pa.Table | ds.Dataset | Path
 Kind = Literal["number", "text", "date", "other", "empty"]
 #: The largest integers that a float64 holds exactly.
 _EXACT = 2**53
@@ -49,9 +49,9 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, dt.datetime):
         value = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
-        return value.date().isoformat() if value.time() == dt.time(0) else value.isoformat()
+        return str(value.date().isoformat() if value.time() == dt.time(0) else value.isoformat())
     # A lone surrogate can't be stored as UTF-8.
-    return value.isoformat() if isinstance(value, dt.date) else str(value).encode("utf-8", "replace").decode()
+    return str(value.isoformat() if isinstance(value, dt.date) else value).encode("utf-8", "replace").decode()
 
 
 def _arrow(column: pd.Series[Any]) -> pa.Array | pa.ChunkedArray:
@@ -160,7 +160,7 @@ class Table:
         if kind == "number":
             return _numbers(column)
         if kind == "other":
-            return pd.Series(np.where(column.is_valid().to_numpy(zero_copy_only=False), "", None), dtype=object)
+            return pd.Series(["" if valid else None for valid in column.is_valid().to_pylist()], dtype=object)
         if kind == "text":
             return pd.Series(column.to_numpy(zero_copy_only=False), dtype=object)
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
@@ -175,10 +175,10 @@ def _numbers(column: pa.ChunkedArray) -> pd.Series[Any]:
         column = column.cast(pa.int64())
     if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):
         return pd.Series(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-    if not column.null_count:
-        return pd.Series(column.to_numpy())
     bounds = pc.min_max(column).as_py()
     if max(abs(bounds["min"]), abs(bounds["max"])) <= _EXACT:
+        if not column.null_count:
+            return pd.Series(column.to_numpy())
         return pd.Series(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
     # float64 would make different numbers equal.
     return pd.Series(column.to_pylist(), dtype="UInt64" if pa.types.is_uint64(column.type) else "Int64")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,19 +25,29 @@ def ensure_private_dir(path: Path) -> Path:
     return path
 
 
-def _temporary(path: Path, data: bytes, mode: int) -> Path:
+def _temporary(path: Path, data: bytes | Iterable[bytes], mode: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(name).chmod(mode)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.writelines([data] if isinstance(data, bytes) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(mode)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     return Path(name)
 
 
-def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
-    """Write a whole file or nothing: temporary file beside it, fsync, rename."""
+def write_atomic(path: Path, data: bytes | Iterable[bytes], mode: int = PRIVATE_FILE) -> None:
+    """Write a whole file or nothing: temporary file beside it, fsync, rename.
+
+    Args:
+        path: of the file.
+        data: all of it, or its parts in order; parts are written as they come, so no one need hold them all.
+        mode: permissions.
+    """
     temporary = _temporary(path, data, mode)
     try:
         temporary.replace(path)

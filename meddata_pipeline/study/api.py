@@ -80,9 +80,14 @@ def measure(frame: pd.DataFrame, spec: StudySpec) -> Associations:
     """
     shared = Variables(frame, spec)
     result = Associations(persons=len(frame))
+    earlier: dict[str, Estimate] = {}
+    prevalence: dict[str, float] = {}
     for analysis in spec.analyses:
-        computed = METHODS[analysis.method](context(frame, spec, analysis, shared))
+        computed = METHODS[analysis.method](context(frame, spec, analysis, shared, earlier, prevalence))
         result.estimates += computed.rows
+        earlier |= {estimate["id"]: estimate for estimate in computed.rows}
+        if computed.prevalence is not None:
+            prevalence[analysis.id] = computed.prevalence
         result.cells |= computed.cells
         result.tables += computed.tables
         result.exposure_terms[analysis.id] = computed.exposure_terms

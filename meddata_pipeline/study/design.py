@@ -7,7 +7,9 @@ many persons a row stands for. Does not belong here: estimation.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,11 @@ import pandas as pd
 from meddata_pipeline.core.errors import BadInput, ConfigError
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.spec import Analysis, GroupedOutcome, Outcome, StudySpec, TimeOutcome
+from meddata_pipeline.study.splines import natural_spline
 from meddata_pipeline.study.variables import Coded, NotComputableError, Variables, as_numbers
+
+if TYPE_CHECKING:
+    from meddata_pipeline.study.estimators.result import Estimate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -50,13 +56,27 @@ class Counts:
 
 @dataclass(frozen=True)
 class Context:
-    """One analysis on one table: the study's defaults filled in, variables coded, frequency read."""
+    """One analysis on one table: the study's defaults filled in, variables coded, frequency read.
+
+    Attributes:
+        spec: the study.
+        analysis: one of its analyses.
+        variables: its variables over the table.
+        frequency: persons that each row stands for.
+        subset: rows that the analysis is about.
+        weights: sampling weights per person, or None.
+        earlier: estimates of the analyses before this one, by id.
+        prevalence: share of events among the persons of each analysis before this one.
+    """
 
     spec: StudySpec
     analysis: Analysis
     variables: Variables
     frequency: Floats
     subset: Mask
+    weights: Floats | None = None
+    earlier: Mapping[str, Estimate] = field(default_factory=dict)
+    prevalence: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exposure(self) -> str | None:
@@ -78,7 +98,14 @@ class Context:
         return ConfigError(message, where=f"analysis {self.analysis.id}, field {field}")
 
 
-def context(frame: pd.DataFrame, spec: StudySpec, analysis: Analysis, shared: Variables) -> Context:
+def context(
+    frame: pd.DataFrame,
+    spec: StudySpec,
+    analysis: Analysis,
+    shared: Variables,
+    earlier: Mapping[str, Estimate] | None = None,
+    prevalence: Mapping[str, float] | None = None,
+) -> Context:
     """Prepare one analysis.
 
     Args:
@@ -86,6 +113,8 @@ def context(frame: pd.DataFrame, spec: StudySpec, analysis: Analysis, shared: Va
         spec: the study.
         analysis: one of its analyses.
         shared: variables coded without frequencies, reused where the analysis has none.
+        earlier: estimates of the analyses before it.
+        prevalence: share of events in the analyses before it.
 
     Raises:
         ConfigError: the frequency column holds anything but whole numbers from 0 up.
@@ -102,7 +131,13 @@ def context(frame: pd.DataFrame, spec: StudySpec, analysis: Analysis, shared: Va
         # A missing condition compares false with 0 as well, hence the explicit test.
         chosen = variables.expression(analysis.subset)
         subset = subset & ~np.isnan(chosen) & (chosen != 0)
-    return Context(spec, analysis, variables, frequency, subset)
+    weights: Floats | None = None
+    if analysis.weights is not None:
+        weights = variables.numbers(analysis.weights)
+        if (weights[~np.isnan(weights)] < 0).any():
+            raise BadInput("Sampling weights must not be negative", where=f"column {analysis.weights}")
+        subset = subset & ~np.isnan(weights) & (np.nan_to_num(weights) > 0)
+    return Context(spec, analysis, variables, frequency, subset, weights, earlier or {}, prevalence or {})
 
 
 def _counts(column: pd.Series, name: str) -> Floats:
@@ -149,8 +184,15 @@ def expand(ctx: Context, term: str) -> list[Column]:
     variables = ctx.variables
     if variables.has(term):
         return _columns(variables.get(term))
-    if re.fullmatch(r"ns\(.*\)", term):
-        raise ctx.fail(f"The spline term {term!r} is not supported; use a square or a category", "covariates")
+    if (spline := re.fullmatch(r"ns\((.+),\s*(\d+)\)", term)) is not None:
+        coded = _known(ctx, spline[1].strip(), term)
+        df = int(spline[2])
+        if coded.kind == "category" or df < 1:
+            raise ctx.fail(f"A spline needs a number and at least one degree of freedom: {term!r}", "covariates")
+        return [
+            Column(f"{term}{position}", column)
+            for position, column in enumerate(natural_spline(coded.values, df, ctx.subset, ctx.frequency), start=1)
+        ]
     if (power := re.fullmatch(r"(.+)\^2", term)) is not None:
         coded = _known(ctx, power[1].strip(), term)
         if coded.kind == "category":
@@ -218,22 +260,44 @@ class Model:
         return round(float(self.counts.events.sum()))
 
 
-def model(ctx: Context) -> Model:
-    """Build the model of an analysis: the exposure first, then the covariates in the order of the file.
+@dataclass(frozen=True)
+class Matrix:
+    """Columns of a regression on its complete cases.
+
+    Attributes:
+        columns: without the intercept, the exposure's first; values over the kept rows.
+        exposure_terms: names of the exposure's terms.
+        kept: rows of the table that are used.
+    """
+
+    columns: list[Column]
+    exposure_terms: list[str]
+    kept: Mask
+
+
+def matrix(ctx: Context, known: Mask, terms: Sequence[str] | None = None, extra: Sequence[str] = ()) -> Matrix:
+    """Build the columns of an analysis: the exposure first, then the covariates in the order of the file.
+
+    Args:
+        ctx: the analysis.
+        known: rows whose outcome is known.
+        terms: other terms than exposure and covariates.
+        extra: terms after these.
 
     Raises:
         ConfigError: no exposure, or a term that can't be read.
         NotComputableError: a category's reference level has no row left, or none are left at all.
     """
     exposure = ctx.exposure
-    if exposure is None:
-        raise ctx.fail("The analysis needs an exposure", "exposure")
-    terms = [exposure, *(term for term in ctx.covariates if term != exposure)]
+    if terms is None:
+        if exposure is None:
+            raise ctx.fail("The analysis needs an exposure", "exposure")
+        terms = [exposure, *(term for term in ctx.covariates if term != exposure)]
+    terms = [*terms, *extra]
     if len(set(terms)) < len(terms):
         raise ctx.fail("A term stands twice among the covariates", "covariates")
     expanded = [(term, expand(ctx, term)) for term in terms]
-    counts, kept = outcome_counts(ctx)
-    kept = kept & ctx.subset
+    kept = known & ctx.subset
     columns = [column for _, group in expanded for column in group]
     for column in columns:
         kept = kept & ~np.isnan(column.values)
@@ -244,9 +308,89 @@ def model(ctx: Context) -> Model:
             coded = ctx.variables.get(term)
             if coded.kind == "category" and not (coded.values[kept] == coded.reference).any():
                 raise NotComputableError("reference-level-empty")
-    return Model(
-        [Column(c.term, c.values[kept], c.level) for c in columns],
-        Counts(counts.events[kept], counts.persons[kept], counts.grouped, counts.frequency[kept]),
-        [column.term for column in expanded[0][1]],
-        kept,
-    )
+    exposed = [column.term for term, group in expanded if term == exposure for column in group]
+    return Matrix([Column(c.term, c.values[kept], c.level) for c in columns], exposed, kept)
+
+
+def model(ctx: Context, extra: Sequence[str] = ()) -> Model:
+    """Build the model of an analysis with a binary outcome; see `matrix`.
+
+    Raises:
+        ConfigError: no exposure, or a term that can't be read.
+        NotComputableError: a category's reference level has no row left, or none are left at all.
+    """
+    if ctx.exposure is None:
+        raise ctx.fail("The analysis needs an exposure", "exposure")
+    counts, known = outcome_counts(ctx)
+    m = matrix(ctx, known, extra=extra)
+    kept = Counts(counts.events[m.kept], counts.persons[m.kept], counts.grouped, counts.frequency[m.kept])
+    return Model(m.columns, kept, m.exposure_terms, m.kept)
+
+
+def outcome_numbers(ctx: Context) -> Floats:
+    """The outcome as a number; a binary one as 1 and 0.
+
+    Raises:
+        ConfigError: there is no outcome, or it is a category, a time or grouped counts.
+    """
+    outcome = ctx.outcome
+    if not isinstance(outcome, str):
+        raise ctx.fail(f"Method {ctx.analysis.method} needs an outcome that is one variable", "outcome")
+    coded = ctx.variables.get(outcome)
+    if coded.kind == "category":
+        raise ctx.fail(f"Method {ctx.analysis.method} needs a number as outcome, not a category", "outcome")
+    return coded.values
+
+
+def outcome_times(ctx: Context) -> tuple[Floats, Floats]:
+    """Time and event (1 and 0) of a time-to-event outcome; NaN where either is missing.
+
+    Raises:
+        ConfigError: the outcome is none of time to event.
+        BadInput: a time is negative.
+    """
+    outcome = ctx.outcome
+    if not isinstance(outcome, TimeOutcome):
+        raise ctx.fail(f"Method {ctx.analysis.method} needs an outcome of time and event", "outcome")
+    time = ctx.variables.get(outcome.time).values
+    event = ctx.variables.binary(outcome.event).values
+    if (time[~np.isnan(time)] < 0).any():
+        raise BadInput("A time to event is negative", where=f"column {outcome.time}")
+    missing = np.isnan(time) | np.isnan(event)
+    return np.where(missing, np.nan, time), np.where(missing, np.nan, event)
+
+
+def labels(ctx: Context, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Groups by one or more variables or columns (strata, clusters): code of each row, -1 for missing, and their names.
+
+    Args:
+        ctx: the analysis.
+        names: variables, or columns that are not declared, whose values are then taken as texts.
+
+    Returns:
+        Codes over all rows, and labels like ``race=1`` in the order of levels (else of texts).
+    """
+    codes = np.zeros(len(ctx.variables), dtype=np.int64)
+    missing = np.zeros(len(ctx.variables), dtype=bool)
+    texts = [""]
+    for name in names:
+        if name in ctx.spec.variables:
+            coded = ctx.variables.get(name)
+            absent = np.isnan(coded.values)
+            if coded.kind == "category":
+                own, levels = np.nan_to_num(coded.values).astype(np.int64), list(coded.levels)
+            else:
+                distinct, own = np.unique(coded.values[~absent], return_inverse=True)
+                levels = [f"{value:.15g}" for value in distinct]
+                spread = np.zeros(len(codes), dtype=np.int64)
+                spread[~absent] = own
+                own = spread
+        else:
+            found = ctx.variables.texts(name)
+            own, uniques = pd.factorize(found, use_na_sentinel=True, sort=True)
+            absent, levels = own < 0, [str(value) for value in uniques]
+            own = np.where(absent, 0, own)
+        missing |= absent
+        texts = [f"{left},{name}={level}".lstrip(",") for left in texts for level in levels]
+        codes = codes * max(len(levels), 1) + own
+    return np.where(missing, -1, codes), texts

@@ -26,7 +26,12 @@ from meddata_pipeline.study.spec import Analysis, StudySpec
 
 DASH = "—"
 _FIELDS = ("low", "high", "p", "n")
-_RATIOS = ("or", "rr", "or-fisher", "or-midp", "or-haldane")
+_RATIOS = ("or", "rr", "hr", "or-fisher", "or-midp", "or-haldane")
+#: Methods whose results have a row for every term of a model.
+_REGRESSIONS = frozenset(
+    {"logistic", "linear", "modified-poisson", "log-binomial", "conditional-logistic", "gee", "cox", "firth"}
+    | {"imputation"}
+)
 
 
 def results(
@@ -101,7 +106,7 @@ def _published(found: Associations, study: StudySpec, limit: int, registry: Coun
         analysis = estimate["analysis"]
         wanted = {*found.exposure_terms.get(analysis, ()), exposures[analysis], "model"}
         # A covariate's odds ratio has no reading of its own (Westreich & Greenland 2013, the Table 2 fallacy).
-        if methods[analysis] != "logistic" or estimate["term"] in wanted:
+        if methods[analysis] not in _REGRESSIONS or estimate["term"] in wanted:
             chosen.append(estimate)
     return publish(chosen, limit, cells=found.cells, tables=found.tables, groups=found.groups, registry=registry)
 
@@ -324,9 +329,33 @@ class _Page:
         return rows
 
     def events_of(self, estimate: Mapping[str, Any]) -> Markup:
-        """Events of a two-by-two table: the exposed and the unexposed cases."""
+        """Events of a two-by-two table: the exposed and the unexposed cases; nothing where there is none."""
         stem = f"{estimate['analysis']}/{estimate['term']}"
+        if f"{stem}/a" not in self.estimates:
+            return Markup("")
         return Markup("{} + {}").format(self.num(f"{stem}/a"), self.num(f"{stem}/c"))
+
+    def other_rows(self) -> list[dict[str, Any]]:
+        """Everything else that was estimated: other measures, tests, balance; Table 1 has a table of its own."""
+        shown = {"or", *COUNTS}
+        rows = []
+        for estimate in self.result["estimates"]:
+            analysis = self.analysis(estimate["analysis"])
+            if analysis["method"] == "table-one" or (estimate["measure"] in shown and analysis["method"] != "missing"):
+                continue
+            key = estimate["id"]
+            rows.append(
+                {
+                    "analysis": self.name(analysis),
+                    "term": " | ".join(self.title(part) for part in estimate["term"].split("|")),
+                    "measure": self.texts["measures"].get(estimate["measure"], estimate["measure"]),
+                    "estimate": self.num(key),
+                    "interval": self.interval(key) if estimate["low"] is not None else "",
+                    "p": self.num(f"{key}/p") if estimate["p"] is not None else "",
+                    "n": self.num(f"{key}/n"),
+                }
+            )
+        return rows
 
     def tables(self) -> list[dict[str, Any]]:
         return [self.table(a) for a in self.result["analyses"] if a["method"] == "table-one"]
@@ -451,7 +480,7 @@ class _Page:
                     level=self.num(f"parameters/{analysis['id']}/level"),
                 )
             )
-        return [*paragraphs, escape(texts["missing"]), escape(texts["rounding"])]
+        return [*paragraphs, escape(texts["complete"]), escape(texts["rounding"])]
 
     def limitations(self) -> list[str]:
         own = self.result["texts"].get("limitation")
@@ -545,6 +574,7 @@ def render_html(result: Mapping[str, Any], lang: str) -> str:
         flow=draw.flow(result["flow"], lang=lang, ids="flow") if result["flow"] else "",
         tables=view.tables(),
         effects=view.effect_rows(),
+        others=view.other_rows(),
         forest=_forest(result, lang),
         protection=view.protection(),
         methods=view.methods(),

@@ -20,12 +20,50 @@ from meddata_pipeline.core.text import Text
 Scalar = str | bool | int | float
 
 #: Keys of an analysis that each method reads, beside id, method, title and the common ones.
+_MODEL = frozenset({"exposure", "outcome", "covariates"})
 METHOD_KEYS: dict[str, frozenset[str]] = {
-    "two-by-two": frozenset({"exposure", "exposures", "outcome", "covariates", "adjust"}),
-    "logistic": frozenset({"exposure", "outcome", "covariates", "interval"}),
-    "table-one": frozenset({"exposure", "by", "outcome", "covariates"}),
+    "two-by-two": _MODEL | {"exposures", "adjust"},
+    "logistic": _MODEL | {"weights", "cluster"},
+    "linear": _MODEL | {"weights", "cluster"},
+    "modified-poisson": _MODEL | {"weights", "cluster"},
+    "log-binomial": _MODEL,
+    "conditional-logistic": _MODEL | {"strata"},
+    "gee": _MODEL | {"cluster", "family", "correlation"},
+    "cox": _MODEL | {"strata", "cluster"},
+    "kaplan-meier": frozenset({"exposure", "by", "outcome", "covariates"}),
+    "mantel-haenszel": _MODEL | {"strata"},
+    "likelihood-ratio": _MODEL | {"model", "add"},
+    "trend": _MODEL,
+    "g-computation": _MODEL | {"model"},
+    "weighting": _MODEL | {"estimand"},
+    "matching": _MODEL | {"ratio"},
+    "aipw": _MODEL | {"model"},
+    "firth": _MODEL,
+    "imputation": _MODEL | {"model", "imputations", "iterations", "seed", "predictors"},
+    "meta-analysis": frozenset({"study", "events1", "total1", "events0", "total0", "measure"}),
+    "e-value": frozenset({"of"}),
+    "additive-interaction": _MODEL | {"with"},
+    "table-one": _MODEL | {"by"},
+    "missing": _MODEL | {"by"},
 }
-COMMON_KEYS = frozenset({"id", "method", "title", "level", "subset", "frequency"})
+COMMON_KEYS = frozenset({"id", "method", "title", "level", "subset", "frequency", "interval"})
+#: Methods that can't do without one of their keys.
+NEEDED_KEYS: dict[str, tuple[str, ...]] = {
+    "conditional-logistic": ("strata",),
+    "gee": ("cluster",),
+    "mantel-haenszel": ("strata",),
+    "likelihood-ratio": ("add",),
+    "meta-analysis": ("study", "events1", "total1", "events0", "total0"),
+    "e-value": ("of",),
+    "additive-interaction": ("with",),
+}
+#: Values that `model` may have, by method; the first is the default.
+MODELS: dict[str, tuple[str, ...]] = {
+    "likelihood-ratio": ("logistic", "cox"),
+    "g-computation": ("logistic", "linear"),
+    "aipw": ("logistic", "linear"),
+    "imputation": ("logistic", "linear", "cox"),
+}
 
 
 class Cut(BaseModel):
@@ -76,7 +114,7 @@ class Variable(BaseModel):
 
 
 class TimeOutcome(BaseModel):
-    """Time to event; read so that a file of another method is understood, used by none of the present ones."""
+    """Time to event: a column of times and a binary variable that says whether the event came then."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -99,7 +137,7 @@ Outcome = str | GroupedOutcome | TimeOutcome
 class Analysis(BaseModel):
     """One analysis."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     id: str = Field(min_length=1, pattern=r"^[^/\s]+$")
     method: str
@@ -114,6 +152,32 @@ class Analysis(BaseModel):
     interval: Literal["wald", "profile"] = "wald"
     level: float = Field(default=0.95, gt=0, lt=1)
     adjust: list[Literal["holm", "bh", "by", "bonferroni"]] = []
+    weights: str | None = None
+    strata: list[str] | None = Field(default=None, min_length=1)
+    cluster: list[str] | None = Field(default=None, min_length=1)
+    family: Literal["binomial", "gaussian", "poisson"] = "binomial"
+    correlation: Literal["exchangeable", "independence"] = "exchangeable"
+    model: str | None = None
+    add: list[str] | None = Field(default=None, min_length=1)
+    estimand: Literal["ate", "att", "overlap"] = "ate"
+    ratio: int = Field(default=1, ge=1, le=20)
+    imputations: int = Field(default=50, ge=2, le=1000)
+    iterations: int = Field(default=10, ge=1, le=200)
+    seed: int = Field(default=1, ge=0)
+    predictors: list[str] = []
+    study: str | None = None
+    events1: str | None = None
+    total1: str | None = None
+    events0: str | None = None
+    total0: str | None = None
+    measure: Literal["or", "rr", "rd"] = "or"
+    of: str | None = None
+    modifier: str | None = Field(default=None, alias="with")
+
+    @field_validator("strata", "cluster", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -129,7 +193,20 @@ class Analysis(BaseModel):
         if unknown:
             allowed = ", ".join(sorted(keys | COMMON_KEYS))
             raise ValueError(f"method {method} does not take {', '.join(unknown)[:120]}; it takes: {allowed}")
+        lacking = [key for key in NEEDED_KEYS.get(method, ()) if value.get(key) is None]
+        if lacking:
+            raise ValueError(f"method {method} needs {', '.join(lacking)}")
+        if value.get("interval") == "profile" and method not in ("logistic", "firth"):
+            raise ValueError(f"method {method} has no profile intervals")
+        models = MODELS.get(method, ())
+        if value.get("model") is not None and value["model"] not in models:
+            raise ValueError(f"the model of method {method} is one of: {', '.join(models)}")
         return value
+
+    @property
+    def fitted_model(self) -> str:
+        """The model that a method with a choice fits; the method itself for others."""
+        return self.model or MODELS.get(self.method, (self.method,))[0]
 
 
 class Disclosure(BaseModel):
@@ -184,6 +261,15 @@ class StudySpec(BaseModel):
         ids = [analysis.id for analysis in self.analyses]
         if repeated := sorted({i for i in ids if ids.count(i) > 1}):
             raise ValueError(f"two analyses have the id {repeated[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _earlier(self) -> StudySpec:
+        before: set[str] = set()
+        for analysis in self.analyses:
+            if analysis.of is not None and analysis.of.split("/", 1)[0] not in before:
+                raise ValueError(f"analysis {analysis.id!r} is of {analysis.of[:60]!r}, and no analysis above has it")
+            before.add(analysis.id)
         return self
 
     def title_of(self, name: str) -> Text:

@@ -7,7 +7,7 @@ Belongs here: reading a table, cutting, coding, expressions over columns, and wh
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -258,6 +258,13 @@ class Variables:
                 next_step="Declare it with type: binary and the event's value",
             )
         return coded
+
+    def completed(self, filled: Mapping[str, Coded]) -> Variables:
+        """Variables over other rows, all of them given; columns are not to be asked for."""
+        rows = len(next(iter(filled.values())).values)
+        other = Variables(pd.DataFrame(index=range(rows), columns=list(filled)), self.spec)
+        other._coded = dict(filled)
+        return other
 
     def _code(self, name: str, variable: Variable) -> Coded:
         if variable.type == "number":

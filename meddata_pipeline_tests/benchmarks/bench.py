@@ -166,7 +166,7 @@ def cells() -> str:
 
 
 def checks() -> str:
-    """One DuckDB statement against Great Expectations, on the contract of the birth-weight table."""
+    """DuckDB against Great Expectations, on the contract of the birth-weight table."""
     contract = load_contract(Config([]).find("products/birthweight-smoking/contract.yaml"))
     chance = random.Random(1)
     rows = [{c.name: chance.randrange(100) for c in contract.columns} for _ in range(50_000)]

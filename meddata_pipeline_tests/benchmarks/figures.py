@@ -22,11 +22,12 @@ from pathlib import Path
 
 import psutil
 
+from meddata_pipeline.core.config import Config
 from meddata_pipeline.samples.api import generate
 from meddata_pipeline_tests.benchmarks import quality, tabular
 from meddata_pipeline_tests.conftest import Demo
 from meddata_pipeline_tests.e2e import pipeline, test_canaries, test_demo, test_kill
-from meddata_pipeline_tests.evaluation import defects, readers
+from meddata_pipeline_tests.evaluation import contract_tool, defects, readers
 from meddata_pipeline_tests.evaluation.measure import clinical, names_of
 from meddata_pipeline_tests.known_answers.test_study_coverage import coverage
 from meddata_pipeline_tests.shared import shared
@@ -227,6 +228,18 @@ def names_shared(_: Path) -> str:
     return "; ".join(told)
 
 
+def datacontract_cli(root: Path) -> str:
+    """datacontract-cli, in an environment of its own: lint of the shipped contracts, test of the released tables."""
+    demo = _demo(root, 200)
+    found = [contract_tool.lint(Config().find(f"products/{p}/contract.yaml"))[0] for p in Config().products()]
+    told = [f"lint {found.count(0)} of {len(found)}"]
+    for data in sorted((demo.home / "products").glob("*/*/data.parquet")):
+        code, counts = contract_tool.test(data.parent / "contract.yaml", data, root)
+        shown = ", ".join(f"{n} {result}" for result, n in sorted(counts.items()))
+        told.append(f"{data.parents[1].name} {'green' if code == 0 else 'red'} ({shown})")
+    return "; ".join(told)
+
+
 def _tabular(name: str) -> Callable[[Path], str]:
     """A figure of benchmarks/tabular.py, in a process of its own: what others left in memory must not count."""
 
@@ -264,6 +277,7 @@ FIGURES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
     "tabular-first": ("首次与以后的 meddata anonymize", "≤ 25 s; ≤ 3 s", _tabular("first")),
     "tabular-anjana": ("与 anjana 比", "≥ 15 times", _tabular("anjana")),
     "tabular-pycanon": ("与 pycanon 比", "≥ 20 times", _tabular("pycanon")),
+    "datacontract-cli": ("随产品发布的合同与数据经 datacontract-cli", "green", datacontract_cli),
     "quality-bulk": ("100 万行、14 列、250 项检查", "≤ 4 s, ≤ 800 MB", quality_bulk),
     "large": ("20 万患者", "≤ 12 min, ≤ 6 GiB", large),
 }

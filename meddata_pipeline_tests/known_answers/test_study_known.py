@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from meddata_pipeline.study.api import associate
+from meddata_pipeline.study.estimators.imputation import pool
 from meddata_pipeline.study.estimators.two_by_two import Table, adjust, measures
 from meddata_pipeline.study.spec import parse_study
 from meddata_pipeline.study.variables import read_table
@@ -217,3 +218,153 @@ def test_grouped_counts_agree_with_single_persons() -> None:
     near(got["m/model/loglik"]["estimate"], fit.llf, 1e-8)
     assert got["m/model/n"]["estimate"] == 102
     assert got["m/model/events"]["estimate"] == 27
+
+
+SMALL = {"exposure": "smoke", "outcome": "low", "variables": BIRTHS}
+
+
+def test_mantel_haenszel() -> None:
+    want = facts("birthwt_mh_race")
+    got = run("birthwt.csv", **SMALL, analyses=[{"id": "m", "method": "mantel-haenszel", "strata": ["race"]}])
+    for key, name in (("estimate", "or"), ("low", "lo"), ("high", "hi")):
+        near(got["m/smoke/or"][key], want[name])
+    near(got["m/smoke/chi2"]["estimate"], want["chisq_nocorr"])
+    near(got["m/smoke/chi2"]["p"], want["p_nocorr"])
+    near(got["m/smoke/chi2-corrected"]["estimate"], want["chisq_corr"])
+
+
+def test_mantel_haenszel_of_counts() -> None:
+    want = facts("ucb_mh")
+    got = run(
+        "ucbadmissions_counts.csv",
+        variables={
+            "Admit": {"type": "binary", "event": "Admitted"},
+            "Gender": {"type": "category", "levels": ["Female", "Male"]},
+        },
+        exposure="Gender",
+        outcome="Admit",
+        analyses=[{"id": "m", "method": "mantel-haenszel", "strata": ["Dept"], "frequency": "Freq"}],
+    )
+    pooled = got["m/Gender=Male/or"]
+    for key, name in (("estimate", "mh_or"), ("low", "lo"), ("high", "hi")):
+        near(pooled[key], want[name])
+    near(got["m/Gender=Male/chi2-corrected"]["estimate"], want["chisq_corr"])
+    near(got["m/Gender=Male/chi2-corrected"]["p"], want["p_corr"])
+    near(got["m/Gender=Male/chi2"]["estimate"], want["chisq_nocorr"])
+    for department, value in want["dept_or"].items():
+        near(got[f"m/Gender=Male|Dept={department}/or"]["estimate"], value)
+
+
+def test_likelihood_ratio_of_an_interaction_and_of_a_spline() -> None:
+    got = run(
+        "birthwt.csv",
+        **SMALL,
+        analyses=[
+            {"id": "i", "method": "likelihood-ratio", "covariates": ["race"], "add": ["smoke:race"]},
+            {"id": "s", "method": "likelihood-ratio", "covariates": ["race", "lwt"], "add": ["ns(lwt,3)"]},
+        ],
+    )
+    for analysis, case in (("i", "birthwt_interaction"), ("s", "birthwt_spline")):
+        want = facts(case)
+        near(got[f"{analysis}/added/lr"]["estimate"], want["chisq"])
+        near(got[f"{analysis}/added/lr"]["p"], want["p"])
+        assert got[f"{analysis}/added/lr"]["df"] == want["df"]
+    near(got["s/model/deviance"]["estimate"], facts("birthwt_spline")["deviance_spline"])
+
+
+def test_modified_poisson() -> None:
+    want = facts("birthwt_modpoisson")
+    method = {"id": "m", "method": "modified-poisson", "covariates": ["race", "lwt", "ht", "ui"]}
+    got = run("birthwt.csv", **SMALL, analyses=[method])["m/smoke/rr"]
+    for key, name in (("estimate", "rr"), ("se", "robust_se"), ("low", "lo"), ("high", "hi")):
+        near(got[key], want[name])
+
+
+def test_g_computation() -> None:
+    want = facts("birthwt_gcomp")
+    method = {"id": "g", "method": "g-computation", "covariates": ["race", "lwt", "ht", "ui"]}
+    got = run("birthwt.csv", **SMALL, analyses=[method])
+    for measure in ("risk1", "risk0", "rd", "rr", "or"):
+        near(got[f"g/smoke/{measure}"]["estimate"], want[measure])
+
+
+def test_weighting() -> None:
+    want = facts("birthwt_ps")
+    covariates = ["age", "race", "lwt", "ht", "ui", "ptl"]
+    got = run(
+        "birthwt.csv",
+        **SMALL,
+        analyses=[
+            {"id": "w", "method": "weighting", "covariates": covariates},
+            {"id": "o", "method": "weighting", "estimand": "overlap", "covariates": covariates},
+        ],
+    )
+    for measure in ("mean", "min", "max"):
+        near(got[f"w/propensity/{measure}"]["estimate"], want[f"ps_{measure}"])
+    near(got["w/smoke/rd"]["estimate"], want["iptw_rd"])
+    near(got["o/smoke/rd"]["estimate"], want["overlap_rd"])
+    near(got["w/smoke/or"]["estimate"], want["iptw_or"])
+    near(got["w/smoke/or"]["se"], want["iptw_or_robust_se"])
+    near(got["w/weights/ess-treated"]["estimate"], want["ess_treated"])
+    near(got["w/weights/stabilised-mean"]["estimate"], want["stab_w_mean"])
+    near(got["w/lwt/smd-before"]["estimate"], want["smd_lwt_unadj"])
+    near(got["w/lwt/smd-after"]["estimate"], want["smd_lwt_iptw"])
+    # Overlap weights balance the means exactly.
+    assert got["o/lwt/smd-after"]["estimate"] == pytest.approx(0, abs=1e-8)
+
+
+def test_e_values() -> None:
+    want = facts("birthwt_evalue")
+    got = run(
+        "birthwt.csv",
+        **SMALL,
+        analyses=[
+            {"id": "c", "method": "two-by-two"},
+            {"id": "r", "method": "e-value", "of": "c/smoke/rr"},
+            {"id": "o", "method": "e-value", "of": "c/smoke/or"},
+        ],
+    )
+    near(got["r/smoke/e-value"]["estimate"], want["evalue_point"])
+    near(got["r/smoke/e-value"]["low"], want["evalue_lo"])
+    near(got["o/smoke/e-value"]["estimate"], want["or_common_sqrt"])
+
+
+def test_trend() -> None:
+    want = facts("birthwt_trend")
+    variables = {**BIRTHS, "lwt_q": {"type": "category", "from": "lwt", "cut": {"quantiles": 4}}}
+    got = run(
+        "birthwt.csv",
+        variables=variables,
+        exposure="lwt_q",
+        outcome="low",
+        analyses=[{"id": "t", "method": "trend"}],
+    )
+    near(got["t/lwt_q/cochran-armitage"]["estimate"], want["chisq"])
+    near(got["t/lwt_q/cochran-armitage"]["p"], want["p"])
+
+
+def test_conditional_logistic() -> None:
+    want = facts("infert_clogit")
+    got = run(
+        "infert.csv",
+        variables={"case": {"type": "binary", "event": 1}},
+        exposure="spontaneous",
+        outcome="case",
+        covariates=["induced"],
+        analyses=[{"id": "c", "method": "conditional-logistic", "strata": "stratum"}],
+    )
+    for name, term in want["terms"].items():
+        for key, fact in (("estimate", "or"), ("se", "se"), ("p", "p"), ("low", "lo"), ("high", "hi")):
+            near(got[f"c/{name}/or"][key], term[fact])
+    near(got["c/model/null-loglik"]["estimate"], want["loglik"][0])
+    near(got["c/model/loglik"]["estimate"], want["loglik"][1])
+
+
+def test_rubins_rules() -> None:
+    want = facts("rubin_unit")
+    got = pool([0.50, 0.55, 0.47, 0.60, 0.52], [0.04, 0.05, 0.045, 0.05, 0.042])
+    near(got.estimate, want["qbar"])
+    near(got.variance, want["t"])
+    near(got.df, want["df"])
+    near(got.riv, want["r"])
+    near(got.fmi, want["fmi"])

@@ -101,10 +101,14 @@ class Checker:
         # Where only sizes matter, combinations may be counted in any order.
         self._plain = self.table.persons is None and not any(m.attribute for m in self.models)
         self._sizes, self._groups = self.grouper.sizes, self.grouper.groups
+        leaf_of = self.grouper.leaf_of
+        # By the code of a column's pack, as classes are kept: their combinations lie scattered in the table.
         self._leaves = [
-            [np.rint(level.shares * h.leaves).astype(np.int64) for level in h.levels] for h in self.hierarchies
+            [np.rint(level.shares * h.leaves).astype(np.int64)[leaf] for level in h.levels]
+            for h, leaf in zip(self.hierarchies, leaf_of, strict=True)
         ]
-        self._starts = np.concatenate([[0], np.cumsum([len(g[0]) for g in self._groups])])[:-1].astype(np.int64)
+        self._group_of = [[g[leaf] for g in groups] for groups, leaf in zip(self._groups, leaf_of, strict=True)]
+        self._starts = np.concatenate([[0], np.cumsum([len(leaf) for leaf in leaf_of])])[:-1].astype(np.int64)
         self._kept_nodes = np.zeros((_SNAPSHOTS, len(self.hierarchies)), dtype=np.int16)
         self._kept_sizes = np.zeros(_SNAPSHOTS, dtype=np.int64)
         self._kept_weights = np.zeros(_SNAPSHOTS, dtype=np.int64)
@@ -160,14 +164,14 @@ class Checker:
         table = self.table
         units = table.persons is not None
         start = None if units else self._start(node)
-        if start is not None:
-            source = start.classes
-        else:
-            source = self.grouper.segmented(node) if self._plain else self.grouper.whole
         values: dict[str, Distribution] = {}
         # Metrics of whole classes draw bounds from failed checks too, and need all classes for that.
         enough = self.limit if self.metric.by_column else int(self.table.total)
-        grouped = self.grouper.group(node, source, self.least, enough, numbered=not self._plain)
+        if start is None and self._plain:
+            grouped = self.grouper.count(node, self.least, enough)
+        else:
+            source = self.grouper.whole if start is None else start.classes
+            grouped = self.grouper.group(node, source, self.least, enough, numbered=not self._plain)
         ids, made = grouped.ids, grouped.classes
         counted = Counted(node, made, values)
         if grouped.small > self.limit:
@@ -255,21 +259,17 @@ class Checker:
 
     def sums(self, counted: Counted, failed: NDArray[np.bool_]) -> Sums:
         """The sums that the metric needs."""
-        sizes = kernels.size_sums(counted.classes.rows, failed)
-        codes = self.table.codes
+        packed, packs, rows = counted.classes.packed, self.grouper.pack_of, counted.classes.rows
+        sizes = kernels.size_sums(rows, failed)
         leaves = histogram = None
         if self.metric.needs_leaves:
             table = np.concatenate([self._leaves[i][level] for i, level in enumerate(counted.node)])
-            leaves = kernels.leaf_sums(
-                codes, counted.classes.combination, counted.classes.rows, failed, table, self._starts
-            )
+            leaves = kernels.leaf_sums(packed, packs, rows, failed, table, self._starts)
         if self.metric.needs_histogram:
-            table = np.concatenate([self._groups[i][level] for i, level in enumerate(counted.node)])
+            table = np.concatenate([self._group_of[i][level] for i, level in enumerate(counted.node)])
             ends = np.cumsum([self._sizes[i][level] for i, level in enumerate(counted.node)])
             at = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-            flat = kernels.group_histogram(
-                codes, counted.classes.combination, counted.classes.rows, failed, table, self._starts, at, int(ends[-1])
-            )
+            flat = kernels.group_histogram(packed, packs, rows, failed, table, self._starts, at, int(ends[-1]))
             histogram = np.split(flat, ends[:-1])
         return Sums(sizes, leaves, histogram)
 

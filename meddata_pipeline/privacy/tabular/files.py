@@ -5,12 +5,17 @@ What belongs here: reading and writing tables, and the answer with its timings. 
 
 from __future__ import annotations
 
+import csv
 import io
 import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meddata_pipeline.core.canonical import digest8, file_sha256
 from meddata_pipeline.core.errors import BadInput
@@ -20,14 +25,17 @@ from meddata_pipeline.privacy.tabular.verify import verify
 from meddata_pipeline.storage.files import write_atomic
 
 _PARQUET = {".parquet", ".pq"}
+# Rows of a CSV that are put together at a time: some megabytes.
+_CHUNK = 1 << 16
 
 
-def read_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
+def read_table(path: Path, delimiter: str = ",", repeated: Collection[str] = ()) -> pd.DataFrame:
     """Read a CSV (every value as text, nothing guessed) or Parquet table.
 
     Args:
         path: file; its suffix says which.
         delimiter: of a CSV.
+        repeated: columns of a CSV whose values repeat; they become categories of texts, which take little memory.
 
     Returns:
         The table.
@@ -40,9 +48,10 @@ def read_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
     try:
         if path.suffix.lower() in _PARQUET:
             return _read_parquet(path)
-        text: dict[str, Any] = {"sep": delimiter, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
-        header = pd.read_csv(path, header=None, nrows=1, **text).iloc[0].tolist()
-        table: pd.DataFrame = pd.read_csv(path, **text)
+        text: dict[str, Any] = {"sep": delimiter, "keep_default_na": False, "encoding": "utf-8-sig"}
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, **text).iloc[0].tolist()
+        types: defaultdict[str, Any] = defaultdict(lambda: str, dict.fromkeys(repeated, "category"))
+        table: pd.DataFrame = pd.read_csv(path, dtype=types, **text)
     except (ValueError, OSError, pd.errors.ParserError):
         raise BadInput(
             "The table can't be read as UTF-8 CSV or Parquet",
@@ -76,11 +85,68 @@ def write_table(table: pd.DataFrame, path: Path, delimiter: str = ",") -> None:
     """Write a table whole or not at all, as CSV or Parquet by the suffix."""
     if path.suffix.lower() in _PARQUET:
         buffer = io.BytesIO()
-        mixed = {name: table[name].map(_as_text) for name in table.columns if table[name].dtype == object}
+        mixed = {
+            name: table[name].map(_as_text).astype(object) for name in table.columns if _holds_objects(table[name])
+        }
         table.assign(**mixed).to_parquet(buffer, index=False)
         write_atomic(path, buffer.getvalue())
         return
-    write_atomic(path, table.to_csv(sep=delimiter, index=False, lineterminator="\n").encode("utf-8"))
+    write_atomic(path, _csv_parts(table, delimiter))
+
+
+def _holds_objects(column: pd.Series[Any]) -> bool:
+    return column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype)
+
+
+def _csv_parts(table: pd.DataFrame, delimiter: str) -> Iterator[bytes]:
+    """The text of ``table.to_csv``, in parts: each distinct value is spelled and quoted once, Arrow joins the rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    spelled = [_spelled(table.iloc[:, i], delimiter, table.shape[1] == 1) for i in range(table.shape[1])]
+    columns = [column for column in spelled if column is not None]
+    if not columns or len(columns) < len(spelled):
+        yield table.to_csv(sep=delimiter, index=False, lineterminator="\n").encode("utf-8")
+        return
+    yield table.iloc[:0].to_csv(sep=delimiter, index=False, lineterminator="\n").encode("utf-8")
+    ends = [*[""] * (len(columns) - 1), "\n"]
+    texts = [
+        pa.array([text + end for text in made], pa.large_string()) for (_, made), end in zip(columns, ends, strict=True)
+    ]
+    for begin in range(0, len(table), _CHUNK):
+        fields = [text.take(codes[begin : begin + _CHUNK]) for text, (codes, _) in zip(texts, columns, strict=True)]
+        rows = pc.binary_join_element_wise(*fields, pa.scalar(delimiter, pa.large_string()))
+        offsets = np.frombuffer(rows.buffers()[1], dtype=np.int64)
+        yield rows.buffers()[2][: int(offsets[len(rows)])].to_pybytes()
+
+
+def _spelled(column: pd.Series[Any], delimiter: str, alone: bool) -> tuple[NDArray[np.int64], list[str]] | None:
+    """A column as codes into CSV fields, spelled as pandas does; None where a value's spelling depends on others.
+
+    Args:
+        column: of the table.
+        delimiter: of the CSV.
+        alone: whether it is the only column; an empty field is quoted then, or its row would be an empty line.
+    """
+    codes, distinct = pd.factorize(column)
+    plain = pd.api.types.is_numeric_dtype(column.dtype)
+    if plain:
+        lines = pd.Series(distinct).to_csv(sep=delimiter, index=False, header=False, lineterminator="\n")
+        fields = lines.split("\n")[:-1]
+    else:
+        values = np.asarray(distinct, dtype=object).tolist()
+        if not all(isinstance(value, str) for value in values):
+            return None
+        fields = [_field([value] if alone else [value, ""], delimiter) for value in values]
+    fields.append(_field([""] if alone else ["", ""], delimiter))
+    return np.where(codes < 0, len(fields) - 1, codes), fields
+
+
+def _field(row: list[str], delimiter: str) -> str:
+    """The first field of a row as CSV, quoted where it must be."""
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerow(row)
+    return buffer.getvalue()[: -1 if len(row) == 1 else -2]
 
 
 def _as_text(value: Any) -> str | None:
@@ -104,7 +170,7 @@ def anonymize_file(table: Path, policy_file: Path, out: Path) -> dict[str, Any]:
     """
     start = time.perf_counter()
     policy = load_policy(policy_file)
-    frame = read_table(table, policy.table.delimiter)
+    frame = read_table(table, policy.table.delimiter, [*policy.quasi_identifiers, *policy.sensitive])
     loaded = time.perf_counter()
     result = anonymize(frame, policy, policy_file.parent, hidden=False)
     released = result.require()

@@ -33,6 +33,8 @@ def group(
     segments: Array,
     least: int,
     limit: int,
+    small: Array,
+    part: int,
     dense: Array,
     slot_keys: Array,
     slot_ids: Array,
@@ -45,6 +47,7 @@ def group(
 
     A segment holds every row of its classes. So its small classes are final when it ends, and counting stops once more
     rows than may be suppressed are in such classes; and the table for hashing stays as small as one segment needs.
+    Several calls may share the segments: each takes every ``len(small)``-th one, and all stop on the sum of ``small``.
 
     Args:
         codes: (m, p) uint16, packed codes of the source.
@@ -57,6 +60,8 @@ def group(
         segments: (s + 1,) int64, where each segment begins.
         least: classes of fewer rows are small; 0 asks nothing.
         limit: rows that small classes may hold.
+        small: (calls,) int64, rows in small classes that each call has found; all 0 before, entry ``part`` is written.
+        part: which segments this call takes, 0 … calls - 1.
         dense: (d,) int32, -1 in every cell; is left so.
         slot_keys: (h,) int64, scratch for hashing; h is a power of two and at least twice the longest segment.
         slot_ids: (h,) int32, -1 in every cell; is left so.
@@ -66,19 +71,20 @@ def group(
         numbered: whether the class of each member is asked for.
 
     Returns:
-        ids (m,) int32 or empty, first member of each class (c,) int32, rows (c,), population (c,), segments of the
-        classes (s + 1,), rows in small classes. When those exceed ``limit`` the rest is not filled in.
+        ids (m,) int32 or empty, first member of each class (c,) int32, rows (c,), population (c,), where the classes
+        of each segment of this call begin and end (t + 1,), and whether all its segments were counted.
     """
     m = len(rows)
     a = len(columns)
     ids = np.empty(m if numbered else 0, np.int32)
     two = len(population) > 0
     whole = np.empty(m if two else 0, np.int32)
-    ends = np.zeros(len(segments), np.int64)
+    calls = len(small)
+    ends = np.zeros((len(segments) - 1 - part + calls - 1) // calls + 1, np.int64)
     direct = space <= len(dense)
     count = 0
-    small = np.int64(0)
-    for s in range(len(segments) - 1):
+    done = 0
+    for s in range(part, len(segments) - 1, calls):
         begin = count
         mask = np.int64(0)
         if not direct:
@@ -125,17 +131,18 @@ def group(
             else:
                 slot_ids[places[i]] = -1
             if total[i] < least:
-                small += total[i]
-        ends[s + 1] = count
-        if small > limit:
+                small[part] += total[i]
+        done += 1
+        ends[done] = count
+        if small.sum() > limit:
             break
     return (
         ids,
         first[:count].copy(),
         total[:count].copy(),
         whole[: count if two else 0].copy(),
-        ends,
-        small,
+        ends[: done + 1],
+        done == len(ends) - 1,
     )
 
 
@@ -330,43 +337,43 @@ def person_values(ids: Array, count: int, combination: Array, value: Array, pers
 
 
 @compiled
-def leaf_sums(codes: Array, source: Array, rows: Array, failed: Array, leaves: Array, starts: Array) -> Any:
+def leaf_sums(packed: Array, packs: Array, rows: Array, failed: Array, leaves: Array, starts: Array) -> Any:
     """Sums of leaves over kept and over suppressed rows, per column: all that the Loss metric needs.
 
     Args:
-        codes: (n, q) int32.
-        source: (c,) int32, representatives of the classes.
-        rows: (c,) int64.
+        packed: (c, p) uint16, packed codes of the classes.
+        packs: (q,) int64, the pack that each column is in.
+        rows: (c,) int32.
         failed: (c,) bool, True where the class is suppressed.
-        leaves: int64, leaves under what each leaf becomes, column by column.
+        leaves: int64, leaves under what a column's value becomes, by its pack's code, column by column.
         starts: (q,) int64, where each column begins in ``leaves``.
 
     Returns:
         (2, q) int64, kept and suppressed.
     """
-    q = codes.shape[1]
+    q = len(packs)
     result = np.zeros((2, q), np.int64)
-    for c in range(len(source)):
+    for c in range(len(rows)):
         side = 1 if failed[c] else 0
         n = np.int64(rows[c])
         if n:
             for i in range(q):
-                result[side, i] += n * leaves[starts[i] + codes[source[c], i]]
+                result[side, i] += n * leaves[starts[i] + packed[c, packs[i]]]
     return result
 
 
 @compiled
 def group_histogram(
-    codes: Array, source: Array, rows: Array, failed: Array, groups: Array, starts: Array, at: Array, size: int
+    packed: Array, packs: Array, rows: Array, failed: Array, groups: Array, starts: Array, at: Array, size: int
 ) -> Any:
     """Suppressed rows by what their values become, column by column: what the entropy of suppressed rows needs.
 
     Args:
-        codes: (n, q) int32.
-        source: (c,) int32.
-        rows: (c,) int64.
+        packed: (c, p) uint16, packed codes of the classes.
+        packs: (q,) int64, the pack that each column is in.
+        rows: (c,) int32.
         failed: (c,) bool.
-        groups: int64, group of each leaf, column by column.
+        groups: int64, group of a column's value, by its pack's code, column by column.
         starts: (q,) int64, where each column begins in ``groups``.
         at: (q,) int64, where each column's groups begin in the result.
         size: length of the result.
@@ -375,10 +382,10 @@ def group_histogram(
         (size,) int64.
     """
     result = np.zeros(size, np.int64)
-    for c in range(len(source)):
+    for c in range(len(rows)):
         if failed[c] and rows[c]:
-            for i in range(codes.shape[1]):
-                result[at[i] + groups[starts[i] + codes[source[c], i]]] += rows[c]
+            for i in range(len(packs)):
+                result[at[i] + groups[starts[i] + packed[c, packs[i]]]] += rows[c]
     return result
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,8 @@ def refuse_prose(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """
     for name in columns:
         column = table[name]
-        if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        categories = isinstance(column.dtype, pd.CategoricalDtype)
+        if not (categories or pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
             continue
         texts = [v for v in pd.unique(column) if isinstance(v, str) and not _is_number(v)]
         long = any(sum(1 + (ord(c) > 0x2E7F) for c in text) > _PROSE_WIDTH for text in texts)
@@ -199,20 +200,21 @@ def anonymize(
         return Anonymized(None, report, np.zeros(0, dtype=bool), {})
     inside = _inside(load_subset(table, policy, base), withheld)
     checker = make_checker(table, policy, base, encoded, hierarchies, units, inside)
-    merged = checker.table
+    combination = checker.table.combination
     if scheme is not None:
         made = _apply(checker, policy, scheme, report)
     elif policy.search in {"mondrian", "local"}:
         made = _recode(checker, policy, report)
     else:
         made = _generalise(checker, policy, report)
+    del checker  # a large search holds more memory than the release
     if made is None:
         return Anonymized(None, report, np.zeros(len(table), dtype=bool), {})
     levels, gone, size = made
-    suppressed = gone[merged.combination]
+    suppressed = gone[combination]
     if inside is not None:
         suppressed |= ~inside
-    levels = levels[merged.combination] if len(levels) > 1 else levels
+    levels = levels[combination] if len(levels) > 1 else levels
     transformation = {h.column: int(levels[:, i].max()) for i, h in enumerate(hierarchies)}
     report.update(
         solution=True,
@@ -389,7 +391,7 @@ def _column_report(
             at = ~suppressed if len(levels) == 1 else ~suppressed & (levels[:, i] == level)
             chosen = hierarchy.levels[level]
             total += float(chosen.shares[column.codes[at]].sum())
-            values += len(np.unique(chosen.codes[column.codes[at]]))
+            values += int(np.count_nonzero(np.bincount(chosen.codes[column.codes[at]])))
         low = 1.0 / hierarchy.leaves
         mean = total / len(suppressed)
         result[hierarchy.column] = {
@@ -417,24 +419,51 @@ def _write_levels(
     for i, (column, hierarchy) in enumerate(zip(encoded, hierarchies, strict=True)):
         name = hierarchy.column
         if hierarchy.generalises:
-            made = np.empty(len(table), dtype=object)
-            for level in np.unique(levels[:, i]):
-                chosen = hierarchy.levels[level]
-                labels = np.array([None if label == MISSING else label for label in chosen.labels], dtype=object)
-                at = slice(None) if len(levels) == 1 else levels[:, i] == level
-                made[at] = labels[chosen.codes[column.codes[at]]]
-            values = pd.Series(made, index=table.index, dtype=object)
+            values = _labelled(table[name], column, hierarchy, levels[:, i], stars)
         else:
-            values = table[name]
-        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if stars.any() else values
+            values = _starred(table[name], stars)
+        columns[name] = values
     for name in [*policy.sensitive, *policy.insensitive]:
         values = table[name]
         if name in policy.round:
             values = _rounded(values, policy.round[name])
-        hide = stars.any() and name in policy.sensitive
-        columns[name] = values.astype(object).mask(stars, SUPPRESSED) if hide else values
+        columns[name] = _starred(values, stars) if name in policy.sensitive else values
     released = pd.DataFrame(columns, index=table.index)
-    return released if keep_rows else released.loc[~suppressed]
+    if not keep_rows:
+        released = released.loc[~suppressed]
+    # Categories that no row has any more are values of suppressed rows.
+    spare = [name for name in released.columns if isinstance(released[name].dtype, pd.CategoricalDtype)]
+    return released.assign(**{name: released[name].cat.remove_unused_categories() for name in spare})
+
+
+def _labelled(
+    before: pd.Series[Any], column: Encoded, hierarchy: Hierarchy, levels: Levels, stars: NDArray[np.bool_]
+) -> pd.Series[Any]:
+    """A generalised column: categories where the input has them, else objects; ``levels`` is (1,) or (rows,)."""
+    number: dict[str, int] = {}
+    codes = np.empty(len(before), dtype=np.int32)
+    for level in np.unique(levels):
+        chosen = hierarchy.levels[level]
+        at = slice(None) if len(levels) == 1 else levels == level
+        numbers = [number.setdefault(label, len(number)) for label in chosen.labels if label != MISSING]
+        named = np.full(len(chosen.labels), -1, dtype=np.int32)
+        named[[label != MISSING for label in chosen.labels]] = numbers
+        codes[at] = named[chosen.codes[column.codes[at]]]
+    codes[stars] = number.setdefault(SUPPRESSED, len(number))
+    if isinstance(before.dtype, pd.CategoricalDtype):
+        return pd.Series(pd.Categorical.from_codes(cast(Any, codes), pd.Index(list(number))), index=before.index)
+    labels = np.array([*number, None], dtype=object)  # the last one is what -1 points to
+    return pd.Series(labels[codes], index=before.index, dtype=object)
+
+
+def _starred(values: pd.Series[Any], stars: NDArray[np.bool_]) -> pd.Series[Any]:
+    """A column with ``*`` in suppressed rows; as it is where there are none."""
+    if not stars.any():
+        return values
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        held = values if SUPPRESSED in values.cat.categories else values.cat.add_categories([SUPPRESSED])
+        return held.mask(stars, SUPPRESSED)
+    return values.astype(object).mask(stars, SUPPRESSED)
 
 
 def _rounded(column: pd.Series[Any], decimals: int) -> pd.Series[Any]:

@@ -13,8 +13,6 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import digamma, gammaln
 
 Estimator = Literal["dankar", "pitman", "zayatz", "snb"]
 ESTIMATORS: tuple[str, ...] = get_args(Estimator)
@@ -139,6 +137,8 @@ def _zayatz(sizes: Floats, classes: Floats, fraction: float) -> float:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq  # here and below: most tables ask for no estimate, and scipy is slow to load
+
     return cast(float, brentq(function, low, high, xtol=_TOLERANCE, rtol=1e-14, maxiter=500))
 
 
@@ -154,6 +154,8 @@ def _pitman(sizes: Floats, classes: Floats, fraction: float) -> float | None:
         Hoshino, Applying Pitman's sampling formula to microdata disclosure risk assessment, Journal of Official
         Statistics 17(4), 2001.
     """
+    from scipy.special import digamma, gammaln
+
     sample, groups = float(sizes @ classes), float(classes.sum())
     if groups == sample:  # only singletons: the likelihood grows up to α = 1
         return 1.0

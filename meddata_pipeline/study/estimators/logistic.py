@@ -7,7 +7,6 @@ penalised or conditional forms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,15 @@ from scipy import linalg, special, stats
 
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import INTERCEPT, Context, Model, model
+from meddata_pipeline.study.estimators.regression import (
+    Codes,
+    Standardised,
+    clusters,
+    exponential,
+    exposure_cells,
+    independent,
+    sandwich,
+)
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.variables import NotComputableError
 
@@ -27,8 +35,8 @@ _STEP = 1e-9
 _R_EPSILON = 1e-8
 #: A profile that has not reached its limit after this many steps never will.
 _PROFILE_STEPS = 60
-#: Share of a column's variance that the columns before it must leave unexplained.
-_COLLINEAR = 1e-10
+#: Variance of a coefficient of a standardised column that a ten-thousandth of one person would give: none is known.
+_NO_INFORMATION = 1e4
 #: Fitted probabilities this near to 0 or 1, in a fit that does not settle, mean separation.
 _EXTREME = 1e-5
 
@@ -112,63 +120,13 @@ def newton(
         if float(np.max(np.abs(step), initial=0.0)) < _STEP * (1 + float(np.max(np.abs(beta), initial=0.0))):
             if covariance is None:
                 covariance = linalg.cho_solve(factor, np.eye(len(beta)))
+            # Far out the steps can round to nothing: no maximum, but a likelihood that is flat.
+            if float(np.max(np.diag(linalg.cho_solve(factor, np.eye(len(beta)))))) > _NO_INFORMATION:
+                break
             return Fit(beta, covariance, loglik)
     mu = special.expit(eta)
     extreme = bool((mu < _EXTREME).any() or (mu > 1 - _EXTREME).any())
     raise NotComputableError("separation" if extreme else "no-convergence")
-
-
-def independent(columns: Sequence[Floats], weight: Floats) -> list[bool]:
-    """Which columns add something to the constant and the columns before them (a Gram-Schmidt pass)."""
-    total = float(weight.sum())
-    accepted: list[Floats] = []
-    result = []
-    for column in columns:
-        centred = column - float(weight @ column) / total
-        spread = math.sqrt(max(float(weight @ centred**2) / total, 0.0))
-        if spread <= 1e-12 * (1 + float(np.max(np.abs(column), initial=0.0))):
-            result.append(False)
-            continue
-        rest = centred / spread
-        # Twice is enough: the second pass removes what rounding left of the first.
-        for _ in range(2):
-            for base in accepted:
-                rest = rest - base * (float((weight * base) @ rest) / total)
-        left = float(weight @ rest**2) / total
-        result.append(left > _COLLINEAR)
-        if left > _COLLINEAR:
-            accepted.append(rest / math.sqrt(left))
-    return result
-
-
-@dataclass(frozen=True)
-class Standardised:
-    """Columns centred and scaled, with the way back; the first column is the constant."""
-
-    z: Floats
-    centre: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, columns: Sequence[Floats], weight: Floats) -> Standardised:
-        """Centre and scale by the weighted mean and standard deviation."""
-        total = float(weight.sum())
-        z = np.empty((len(weight), len(columns) + 1))
-        z[:, 0] = 1.0
-        centre, scale = np.zeros(len(columns) + 1), np.ones(len(columns) + 1)
-        for position, column in enumerate(columns, start=1):
-            centre[position] = float(weight @ column) / total
-            centred = column - centre[position]
-            scale[position] = math.sqrt(float(weight @ centred**2) / total)
-            z[:, position] = centred / scale[position]
-        return cls(z, centre, scale)
-
-    def back(self, fit: Fit) -> tuple[Floats, Floats]:
-        """Coefficients and their covariance on the columns' own scale."""
-        way = np.diag(1 / self.scale)
-        way[0, 1:] = -self.centre[1:] / self.scale[1:]
-        way[0, 0] = 1.0
-        return way @ fit.beta, way @ fit.covariance @ way.T
 
 
 def interpolate(x: Floats, y: Floats, at: Floats) -> Floats:
@@ -246,27 +204,6 @@ def profile_limits(
     return float(np.interp(-cut, curve, fine)), float(np.interp(cut, curve, fine))
 
 
-def _cells(m: Model) -> dict[str, tuple[int, ...]]:
-    """Persons behind each exposure term: term × outcome for 0/1 columns, outcome alone for numbers."""
-    events, others = m.counts.events, m.counts.persons - m.counts.events
-    cells: dict[str, tuple[int, ...]] = {}
-    exposure = [c for c in m.columns if c.term in m.exposure_terms]
-    reference = np.ones(len(events), dtype=bool)
-    for column in exposure:
-        if column.level is not None:
-            reference &= column.values == 0
-    for column in exposure:
-        if np.isin(column.values, (0.0, 1.0)).all():
-            with_it = column.values == 1
-            without = reference if column.level is not None else column.values == 0
-            sides = (with_it, without)
-            found = [float(part[side].sum()) for side in sides for part in (events, others)]
-        else:
-            found = [float(events.sum()), float(others.sum())]
-        cells[column.term] = tuple(round(value) for value in found)
-    return cells
-
-
 def _log_choose(m: Model) -> float:
     """The binomial coefficients of grouped rows, which R's likelihood has too; 0 for single persons."""
     if not m.counts.grouped:
@@ -274,6 +211,32 @@ def _log_choose(m: Model) -> float:
     f = m.counts.frequency
     e, n = m.counts.events / f, m.counts.persons / f
     return float(f @ (special.gammaln(n + 1) - special.gammaln(e + 1) - special.gammaln(n - e + 1)))
+
+
+def robust_covariance(
+    x: Floats, beta: Floats, events: Floats, persons: Floats, weights: Floats | None, cluster: Codes | None
+) -> Floats:
+    """Covariance of a logistic fit that allows for sampling weights and for persons who are alike.
+
+    Args:
+        x: matrix.
+        beta: its coefficients.
+        events: events per row.
+        persons: persons per row.
+        weights: sampling weights per person, or None.
+        cluster: code of each row's cluster, or None.
+
+    Source:
+        Binder, International Statistical Review 51 (1983): with n / (n - 1) for n persons, as R's survey has it.
+    """
+    mean = special.expit(x @ beta)
+    w = np.ones(len(mean)) if weights is None else weights
+    bread = linalg.inv(x.T @ (x * (w * persons * mean * (1 - mean))[:, None]))
+    scores = x * (w * (events - persons * mean))[:, None]
+    # A row may stand for many persons; each of them has a score of its own.
+    own = w**2 * (events * (1 - mean) ** 2 + (persons - events) * mean**2)
+    n = float(persons.sum())
+    return sandwich(bread, scores, x.T @ (x * own[:, None]) * (n / (n - 1)), cluster)
 
 
 def compute(ctx: Context) -> Computed:
@@ -292,11 +255,12 @@ def compute(ctx: Context) -> Computed:
         computed.rows += [row(analysis.id, "model", measure, reason=problem.reason) for measure in MODEL_MEASURES]
         return computed
     computed.exposure_terms = m.exposure_terms
+    computed.prevalence = m.events / m.persons
     events, persons = m.counts.events, m.counts.persons
     n = m.persons
     names = [INTERCEPT, *(column.term for column in m.columns)]
     used = independent([column.values for column in m.columns], persons)
-    cells = _cells(m)
+    cells = exposure_cells(m.columns, m.exposure_terms, (events, persons - events))
     outcome_cells = (m.events, n - m.events)
     outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
     computed.groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
@@ -308,8 +272,15 @@ def compute(ctx: Context) -> Computed:
         if not 0 < m.events < n:
             raise NotComputableError("no-events" if m.events == 0 else "no-non-events")
         std = Standardised.of([c.values for c, use in zip(m.columns, used, strict=True) if use], persons)
-        fit = newton(std.z, events, persons)
-        beta, covariance = std.back(fit)
+        weights = None if ctx.weights is None else ctx.weights[m.kept] / float(ctx.weights[m.kept].mean())
+        fit = newton(std.z, *((events, persons) if weights is None else (events * weights, persons * weights)))
+        cluster = clusters(ctx, m.kept)
+        if weights is not None or cluster is not None:
+            if analysis.interval == "profile":
+                raise ctx.fail("Weights and clusters have no likelihood, so no profile intervals", "interval")
+            robust = robust_covariance(std.z, fit.beta, events, persons, weights, cluster)
+            fit = Fit(fit.beta, robust, fit.loglik)
+        beta, covariance = std.back(fit.beta, fit.covariance)
         limits = _limits(analysis.interval, analysis.level, std, fit, events, persons, beta, covariance)
     except NotComputableError as problem:
         computed.rows += [row(analysis.id, name, "or", n=n, reason=problem.reason) for name in names]
@@ -324,17 +295,16 @@ def compute(ctx: Context) -> Computed:
             i = next(place)
             se = math.sqrt(float(covariance[i, i]))
             p = float(2 * stats.norm.sf(abs(beta[i]) / se))
-            low, high = (_exp(value) for value in limits[i])
-            computed.rows.append(row(analysis.id, name, "or", _exp(float(beta[i])), low, high, p=p, n=n, se=se))
-        computed.rows += _model_rows(analysis.id, m, fit.loglik, len(beta))
+            low, high = (exponential(value) for value in limits[i])
+            computed.rows.append(row(analysis.id, name, "or", exponential(float(beta[i])), low, high, p=p, n=n, se=se))
+        if weights is None:
+            computed.rows += _model_rows(analysis.id, m, fit.loglik, len(beta))
+        else:
+            computed.rows += [row(analysis.id, "model", name, n=n, reason="weighted") for name in MODEL_MEASURES[:4]]
     computed.rows += size
     for estimate in computed.rows:
         computed.cells[estimate["id"]] = cells.get(estimate["term"], outcome_cells)
     return computed
-
-
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
 
 
 def _limits(

@@ -42,6 +42,7 @@ class Computed:
         tables: tables of counts with the ids that show them.
         groups: persons by group (``VARIABLE=LEVEL``) and of all (``persons``), as far as the rows show them.
         exposure_terms: names of the exposure's terms.
+        prevalence: share of events among the persons, where the outcome is binary.
     """
 
     rows: list[Estimate] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Computed:
     tables: list[CountTable] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)
     exposure_terms: list[str] = field(default_factory=list)
+    prevalence: float | None = None
 
 
 def json_number(value: float | None) -> Number:

@@ -14,7 +14,8 @@ from scipy import optimize, special, stats
 
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.disclosure.cells import CountTable
-from meddata_pipeline.study.design import Context, Mask, outcome_counts
+from meddata_pipeline.study.design import Context, Counts, Mask, outcome_counts
+from meddata_pipeline.study.estimators.regression import Codes
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.variables import NotComputableError
 
@@ -228,28 +229,45 @@ def measures(analysis: str, term: str, t: Table, level: float) -> list[Estimate]
     return [*rows, *counts]
 
 
-def _tables(ctx: Context, exposure: str) -> list[tuple[str, Table]]:
-    """The table of a binary exposure, or one per level of a category against its reference."""
-    counts, known = outcome_counts(ctx)
+def tables_by(
+    ctx: Context, exposure: str, counts: Counts, known: Mask, codes: Codes, groups: int
+) -> list[tuple[str, list[Table]]]:
+    """Tables of a binary exposure, or of each level of a category against its reference, one per group.
+
+    Args:
+        ctx: the analysis.
+        exposure: name of the exposure.
+        counts: the outcome.
+        known: rows to use.
+        codes: group of each row, from 0.
+        groups: number of groups.
+    """
     coded = ctx.variables.get(exposure)
     if coded.kind != "category":
         coded = ctx.variables.binary(exposure)
     kept = known & ctx.subset & ~np.isnan(coded.values)
 
-    def table(exposed: Mask, unexposed: Mask) -> Table:
+    def tables(exposed: Mask, unexposed: Mask) -> list[Table]:
         cells = []
         for side in (kept & exposed, kept & unexposed):
-            events, persons = float(counts.events[side].sum()), float(counts.persons[side].sum())
+            events = np.bincount(codes[side], weights=counts.events[side], minlength=groups)
+            persons = np.bincount(codes[side], weights=counts.persons[side], minlength=groups)
             cells += [events, persons - events]
-        return Table(*cells)
+        return [Table(*(float(v) for v in group)) for group in np.array(cells).T]
 
     if coded.kind == "binary":
-        return [(exposure, table(coded.values == 1, coded.values == 0))]
+        return [(exposure, tables(coded.values == 1, coded.values == 0))]
     return [
-        (f"{exposure}={level}", table(coded.values == position, coded.values == coded.reference))
+        (f"{exposure}={level}", tables(coded.values == position, coded.values == coded.reference))
         for position, level in enumerate(coded.levels)
         if position != coded.reference
     ]
+
+
+def _tables(ctx: Context, exposure: str) -> list[tuple[str, Table]]:
+    counts, known = outcome_counts(ctx)
+    one_group = np.zeros(len(known), dtype=np.int64)
+    return [(term, found[0]) for term, found in tables_by(ctx, exposure, counts, known, one_group, 1)]
 
 
 def _count_table(analysis: str, shown: Sequence[tuple[Table, tuple[str, ...]]]) -> CountTable:
@@ -307,6 +325,9 @@ def compute(ctx: Context) -> Computed:
             if exact is not None:
                 p_values.append((term, exact))
         computed.tables.append(_count_table(analysis.id, shown))
+        first = shown[0][0] if shown else None
+        if first is not None and first.n:
+            computed.prevalence = (first.a + first.c) / first.n
         computed.groups |= _groups(ctx, [(term, table) for term, table in tables])
     for method in analysis.adjust:
         for (term, _), value in zip(p_values, adjust([p for _, p in p_values], method), strict=True):

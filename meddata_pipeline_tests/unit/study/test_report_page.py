@@ -15,7 +15,7 @@ import pytest
 from meddata_pipeline.core.config import Config
 from meddata_pipeline.study import report
 from meddata_pipeline.study.api import measure
-from meddata_pipeline.study.spec import Disclosure, load_study
+from meddata_pipeline.study.spec import METHOD_KEYS, Disclosure, load_study, parse_study
 from meddata_pipeline.study.variables import numeric_midpoints
 
 LANGUAGES = ("zh", "en")
@@ -122,6 +122,58 @@ def test_every_number_on_the_page_is_in_results_json(n: int, lang: str) -> None:
     for word in page.text:
         for numeral in re.findall(r"\d+(?:\.\d+)?", word):
             assert numeral in told, f"{numeral} in {word!r}"
+
+
+@cache
+def made_by_every_method() -> dict[str, Any]:
+    rng = np.random.default_rng(2)
+    frame = cohort(900).assign(time=rng.integers(1, 40, 900), site=rng.integers(0, 30, 900))
+    frame["exposed"] = (frame["crp_sd"] > 1).astype(int)
+    binary = {name: {"type": "binary", "event": 1} for name in ("pulpitis", "exposed", "smoking")}
+    band = {"type": "category", "from": "age", "cut": {"quantiles": 4}}
+    analyses: list[dict[str, Any]] = [{"id": m, "method": m} for m in sorted(METHOD_KEYS)]
+    more: dict[str, dict[str, Any]] = {
+        "linear": {"outcome": "bmi"},
+        "log-binomial": {"covariates": []},
+        "conditional-logistic": {"strata": "site"},
+        "gee": {"cluster": "site"},
+        "cox": {"outcome": {"time": "time", "event": "pulpitis"}},
+        "kaplan-meier": {"outcome": {"time": "time", "event": "pulpitis"}},
+        "mantel-haenszel": {"strata": ["smoking"]},
+        "likelihood-ratio": {"add": ["exposed:smoking"]},
+        "trend": {"exposure": "band"},
+        "imputation": {"imputations": 2, "iterations": 1},
+        "e-value": {"of": "two-by-two/exposed/or"},
+        "additive-interaction": {"with": "smoking"},
+    }
+    kept = [a | more.get(a["method"], {}) for a in analyses if a["method"] != "meta-analysis"]
+    kept.sort(key=lambda a: a["method"] == "e-value")
+    spec = parse_study(
+        {
+            "study": "every",
+            "variables": {**binary, "band": band},
+            "exposure": "exposed",
+            "outcome": "pulpitis",
+            "covariates": ["age"],
+            "analyses": kept,
+        }
+    )
+    result = report.results(spec, measure(frame, spec), None, flow=[], k=5, meta={})
+    again: dict[str, Any] = json.loads(json.dumps(result, ensure_ascii=False, allow_nan=False))
+    return again
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_method_has_its_place_on_the_page(lang: str) -> None:
+    result = made_by_every_method()
+    page = Page()
+    page.feed(report.render_html(result, lang))
+    shown = {key.split("/")[0] for key, _ in page.numbers}
+    assert {a["id"] for a in result["analyses"]} <= shown
+    for key, text in page.numbers:
+        if key != "as_of":
+            assert text == report.number_text(key, result["numbers"][key])
+    assert not [key for key, _ in page.numbers if key.endswith(("/min", "/max", "loglik", "/aic"))]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

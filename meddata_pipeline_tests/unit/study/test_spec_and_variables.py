@@ -37,9 +37,13 @@ def test_every_shipped_study_and_cohort_is_read() -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"analyses": [{"id": "a", "method": "cox"}]}, "'cox' is not supported; supported are: two-by-two, logistic"),
+        (
+            {"analyses": [{"id": "a", "method": "magic"}]},
+            "'magic' is not supported; supported are: two-by-two, logistic",
+        ),
         ({"analyses": [LOGISTIC, LOGISTIC]}, "two analyses have the id"),
-        ({"analyses": [LOGISTIC | {"weights": "w"}]}, "does not take weights"),
+        ({"analyses": [LOGISTIC | {"method": "firth", "weights": "w"}]}, "does not take weights"),
+        ({"analyses": [LOGISTIC | {"method": "linear", "interval": "profile"}]}, "profile intervals"),
         ({"analyses": [LOGISTIC | {"levle": 0.9}]}, "does not take levle"),
         ({"analyses": [LOGISTIC | {"level": 1.5}]}, "less than 1"),
         ({"analyses": []}, "at least 1"),
@@ -59,7 +63,7 @@ def test_wrong_studies_are_refused(keys: dict[str, Any], words: str) -> None:
     ("keys", "error", "words"),
     [
         ({"covariates": ["nope"]}, ConfigError, "neither a variable nor a column"),
-        ({"covariates": ["ns(z,3)"]}, ConfigError, "spline"),
+        ({"covariates": ["ns(z,0)"]}, ConfigError, "spline"),
         ({"covariates": ["z", "z"]}, ConfigError, "twice"),
         ({"outcome": None}, ConfigError, "needs an outcome"),
         ({"outcome": {"time": "z", "event": "y"}}, ConfigError, "binary outcome"),
