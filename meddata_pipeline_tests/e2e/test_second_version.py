@@ -85,6 +85,7 @@ def publish(place: Workplace) -> releases.State:
     folder = candidates.staging(place, PRODUCT)
     clear_dir(folder)
     write_atomic(folder / "data.parquet", dossier.parquet(place, PRODUCT))
+    write_atomic(folder / "contract.yaml", place.config.find(f"products/{PRODUCT}/contract.yaml").read_bytes())
     content = place.manifest(candidates.candidate_partition("table", PRODUCT)).digest
     major = candidates.contract_of(place, PRODUCT).major
     version = dossier.version_for(place, PRODUCT, content, major)
