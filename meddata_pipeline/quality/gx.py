@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -374,6 +375,12 @@ def _page(validation: dict[str, Any]) -> str:
     )
 
 
+@cache
+def _view() -> Any:
+    """One for all pages: its templates are compiled once, which is most of the work."""
+    return import_module("great_expectations.render.view").DefaultJinjaPageView()
+
+
 def _render(validation: dict[str, Any]) -> str:
     gx = _import()
     from great_expectations.core.expectation_validation_result import (
@@ -385,7 +392,6 @@ def _render(validation: dict[str, Any]) -> str:
 
     # By name: these modules don't say what they export, and type checkers refuse it.
     renderer: Any = import_module("great_expectations.render.renderer")
-    view: Any = import_module("great_expectations.render.view")
     results = [
         ExpectationValidationResult(
             success=entry["success"],
@@ -406,6 +412,4 @@ def _render(validation: dict[str, Any]) -> str:
         statistics=validation["statistics"],
         meta={"run_id": run, "great_expectations_version": gx.__version__},
     )
-    return str(
-        view.DefaultJinjaPageView().render(renderer.ValidationResultsPageRenderer(run_info_at_end=False).render(whole))
-    )
+    return str(_view().render(renderer.ValidationResultsPageRenderer(run_info_at_end=False).render(whole)))

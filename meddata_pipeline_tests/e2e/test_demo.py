@@ -311,12 +311,12 @@ def test_a_gate_that_fails_leaves_the_last_release_and_the_other_products(demo: 
     policy["risk"] = {"threshold": 0.0001}
     overlay = home / "config" / "products" / COHORT / "privacy.yaml"
     overlay.parent.mkdir(parents=True)
-    overlay.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
+    overlay.write_text(yaml.safe_dump(policy, allow_unicode=True, sort_keys=False), encoding="utf-8")
     answer = pipeline.night(demo.landing, home)
     assert answer.code == 1
     refused = answer.product(COHORT)
     assert refused["status"] == "refused"
-    assert [r["code"] for r in refused["reasons"]] == ["risk-below-limit", "linkage-attack"]
+    assert [r["code"] for r in refused["reasons"]] == ["risk-below-limit", "linkage-attack", "product-join-attack"]
     assert refused["digest"] == demo.answer.product(COHORT)["digest"]
     assert answer.product(REPORT)["status"] == "unchanged"
     assert _bytes(home) == before
