@@ -43,6 +43,12 @@ def _is_list(rule: Raw) -> bool:
     return "validValues" in rule.get("arguments", {})
 
 
+def _drop_hard_of_table(contract: dict[str, Any]) -> None:
+    """Take out the last rule of the table whose failure blocks."""
+    rules = contract["schema"][0]["quality"]
+    rules.remove([rule for rule in rules if rule.get("severity", "error") == "error"][-1])
+
+
 def _is_hard_pattern(rule: Raw) -> bool:
     return "pattern" in rule.get("arguments", {}) and rule["severity"] == "error"
 
@@ -105,7 +111,7 @@ MUTATIONS: dict[str, tuple[Callable[[Raw], Any], str, str]] = {
         "breaking",
     ),
     "hard rule removed": (lambda c: _drop(c, _is_hard_pattern), "rule-removed", "breaking"),
-    "table rule removed": (lambda c: c["schema"][0]["quality"].pop(), "rule-removed", "breaking"),
+    "table rule removed": (lambda c: _drop_hard_of_table(c), "rule-removed", "breaking"),
     "threshold": (
         lambda c: c["schema"][0]["quality"][0].update(mustBeGreaterOrEqualTo=10),
         "rule-loosened",
