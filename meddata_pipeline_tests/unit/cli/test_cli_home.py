@@ -21,6 +21,7 @@ import yaml
 from meddata_pipeline.app import nights
 from meddata_pipeline.app.catalog_server import published_file, server
 from meddata_pipeline.cli import settings_of, workplace_of
+from meddata_pipeline.core.config import Config
 from meddata_pipeline.privacy.detect import engine
 from meddata_pipeline_tests.unit.cli.calling import Answer, call
 from meddata_pipeline_tests.unit.cli.test_cli_tools import CONTRACT, EVERY, POLICY, STUDY, births
@@ -57,7 +58,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "staff.txt").write_text("欧阳鹤鸣\n", encoding="utf-8")
         assert call("keys", "new", "root.key", "--root").code == 0
         evaluator = call("keys", "new", "evaluator.pem", "--json").json["public"]
-        registered = {"quality-evaluator": {"title": "evaluator", "keys": [evaluator]}}
+        registered = yaml.safe_load(Config().find("roles.yaml").read_text(encoding="utf-8"))["roles"]
+        registered["quality-evaluator"]["keys"] = [evaluator]
         (folder / ".meddata" / "config").mkdir(exist_ok=True)
         roles = folder / ".meddata" / "config" / "roles.yaml"
         roles.write_text(yaml.safe_dump({"roles": registered}), encoding="utf-8")
@@ -158,8 +160,9 @@ def test_status_counts_what_the_run_counted(place: Path) -> None:
     assert {p["id"]: p["version"] for p in body["products"] if p["version"]} == {
         p["id"]: p["version"] for p in again.json["products"]
     }
-    listed = call("quarantine", "list", "--json").json
-    assert listed["rows"] == again.json["rows_quarantined"]
+    # Rows that a quality rule put aside came in as records, and are not among those that ingest put aside.
+    listed = [i for i in call("quarantine", "list", "--json").json["items"] if i["station"] == "raw"]
+    assert sum(i["rows"] for i in listed) == again.json["rows_quarantined"]
 
 
 def test_status_tells_waiting_partial_and_late_deliveries(place: Path, tmp_path: Path) -> None:
