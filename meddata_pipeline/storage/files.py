@@ -34,7 +34,7 @@ def _temporary(path: Path, data: bytes | Iterable[bytes], mode: int) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(mode)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must not leave half a file behind; it is raised again
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)

@@ -25,6 +25,16 @@ BIRTHS = {
 }
 
 
+ADMISSIONS = {
+    "variables": {
+        "Admit": {"type": "binary", "event": "Admitted"},
+        "Gender": {"type": "category", "levels": ["Female", "Male"]},
+    },
+    "exposure": "Gender",
+    "outcome": "Admit",
+}
+
+
 def facts(case: str) -> dict[str, Any]:
     cases = json.loads(shared("data/study/expected.json").read_text())["cases"]
     return next(c["facts"] for c in cases if c["id"] == case)
@@ -156,12 +166,7 @@ def test_frequency_table_crude_odds_ratio() -> None:
     want = facts("ucb_mh")
     got = run(
         "ucbadmissions_counts.csv",
-        variables={
-            "Admit": {"type": "binary", "event": "Admitted"},
-            "Gender": {"type": "category", "levels": ["Female", "Male"]},
-        },
-        exposure="Gender",
-        outcome="Admit",
+        **ADMISSIONS,
         analyses=[
             {"id": "c", "method": "two-by-two", "frequency": "Freq"},
             {"id": "l", "method": "logistic", "frequency": "Freq"},
@@ -237,12 +242,7 @@ def test_mantel_haenszel_of_counts() -> None:
     want = facts("ucb_mh")
     got = run(
         "ucbadmissions_counts.csv",
-        variables={
-            "Admit": {"type": "binary", "event": "Admitted"},
-            "Gender": {"type": "category", "levels": ["Female", "Male"]},
-        },
-        exposure="Gender",
-        outcome="Admit",
+        **ADMISSIONS,
         analyses=[{"id": "m", "method": "mantel-haenszel", "strata": ["Dept"], "frequency": "Freq"}],
     )
     pooled = got["m/Gender=Male/or"]

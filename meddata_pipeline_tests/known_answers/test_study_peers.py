@@ -141,6 +141,14 @@ def test_cox_with_ties_and_strata() -> None:
         assert got["model/loglik"]["estimate"] == pytest.approx(fit.llf, rel=1e-9)
 
 
+def test_separation_of_times_is_told() -> None:
+    """Nobody of the one group dies: the hazard ratio has no estimate, whatever the rounding does far out."""
+    for n in (4, 6, 8, 12, 30, 100):
+        frame = pd.DataFrame({"x": [0] * n + [1] * n, "time": [*range(1, n + 1)] * 2, "died": [0] * n + [1] * n})
+        got = run(frame, method="cox", covariates=[], outcome={"time": "time", "event": "died"})
+        assert (got["x/hr"]["estimate"], got["x/hr"]["reason"]) == (None, "separation"), n
+
+
 def test_score_residuals_of_cox_are_the_derivative_by_weight() -> None:
     """They sum to 0, and without ties leaving a person out moves the estimate by about its share."""
     rng = np.random.default_rng(8)

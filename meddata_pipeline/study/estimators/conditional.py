@@ -13,6 +13,7 @@ from scipy import linalg
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, labels, model
 from meddata_pipeline.study.estimators.regression import (
+    NO_INFORMATION,
     Codes,
     Prepared,
     exposure_cells,
@@ -144,7 +145,7 @@ def compute(ctx: Context) -> Computed:
         beta = np.zeros(z.shape[1])
         at = null = likelihood(z, case, sets, beta)
         for _ in range(_MAX_STEPS):
-            step = linalg.solve(at.information, at.score, assume_a="pos")
+            step = linalg.cho_solve(linalg.cho_factor(at.information), at.score)
             size = 1.0
             while (new := likelihood(z, case, sets, beta + size * step)).value < at.value - 1e-9 and size > 1e-6:
                 size /= 2
@@ -156,7 +157,10 @@ def compute(ctx: Context) -> Computed:
         else:
             raise NotComputableError("no-convergence")
         scale = std.scale[1:]
-        covariance = linalg.inv(at.information) / np.outer(scale, scale)
+        covariance = linalg.cho_solve(linalg.cho_factor(at.information), np.eye(len(scale)))
+        if float(np.max(np.diag(covariance))) > NO_INFORMATION:
+            raise NotComputableError("separation")
+        covariance = covariance / np.outer(scale, scale)
         computed.rows = term_rows(analysis.id, "or", names, used, beta / scale, covariance, level=analysis.level, n=n)
         computed.rows += [
             row(analysis.id, "model", "loglik", at.value, n=n),

@@ -16,8 +16,9 @@ from meddata_pipeline.study.design import Context, model
 from meddata_pipeline.study.estimators.regression import (
     Prepared,
     exponential,
-    exposure_cells,
     failed,
+    of_binary,
+    rest_on,
 )
 from meddata_pipeline.study.estimators.result import Computed, row
 from meddata_pipeline.study.variables import NotComputableError
@@ -128,17 +129,12 @@ def compute(ctx: Context) -> Computed:
         ConfigError: the analysis lacks exposure or outcome, or names an unknown term.
     """
     analysis = ctx.analysis
-    computed = Computed()
     try:
         m = model(ctx)
     except NotComputableError as problem:
-        computed.rows = failed(analysis.id, [str(ctx.exposure)], ["or"], problem.reason, None)
-        return computed
+        return Computed(rows=failed(analysis.id, [str(ctx.exposure)], ["or"], problem.reason, None))
     events, persons, n = m.counts.events, m.counts.persons, m.persons
-    computed.exposure_terms = m.exposure_terms
-    computed.prevalence = m.events / n
-    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
-    computed.groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
+    computed = of_binary(ctx, m)
     prepared = Prepared.of(m.columns, persons)
     std = prepared.std
     try:
@@ -166,7 +162,4 @@ def compute(ctx: Context) -> Computed:
             computed.rows.append(row(analysis.id, name, "or", *ends, p=p, n=n, se=se))
     except NotComputableError as problem:
         computed.rows = failed(analysis.id, prepared.names, ["or"], problem.reason, n)
-    cells = exposure_cells(m.columns, m.exposure_terms, (events, persons - events))
-    for estimate in computed.rows:
-        computed.cells[estimate["id"]] = cells.get(estimate["term"], (m.events, n - m.events))
-    return computed
+    return rest_on(computed, m)

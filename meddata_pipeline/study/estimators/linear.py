@@ -18,6 +18,7 @@ from meddata_pipeline.study.estimators.regression import (
     clusters,
     exposure_cells,
     failed,
+    relative_weights,
     sandwich,
     term_rows,
 )
@@ -88,17 +89,17 @@ def compute(ctx: Context) -> Computed:
     try:
         cluster = clusters(ctx, m.kept)
         z = prepared.std.z
-        if ctx.weights is None:
+        weights = relative_weights(ctx, m.kept)
+        w = np.ones(len(y)) if weights is None else weights
+        if weights is None:
             fit = least_squares(z, y, persons)
             covariance, df = fit.covariance(persons), fit.df
         else:
-            w = ctx.weights[m.kept] / float(ctx.weights[m.kept].mean())
             fit = least_squares(z, y, persons * w)
             own = persons * (w * fit.residual) ** 2
             covariance = sandwich(fit.bread, z, z.T @ (z * own[:, None]) * (n / (n - 1)))
-        robust = ctx.weights is not None or cluster is not None
+        robust = weights is not None or cluster is not None
         if cluster is not None:
-            w = np.ones(len(y)) if ctx.weights is None else w
             covariance = sandwich(fit.bread, z * (persons * w * fit.residual)[:, None], cluster=cluster)
         beta, covariance = prepared.std.back(fit.beta, covariance)
         computed.rows = term_rows(

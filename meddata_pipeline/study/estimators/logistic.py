@@ -15,12 +15,16 @@ from scipy import linalg, special, stats
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import INTERCEPT, Context, Model, model
 from meddata_pipeline.study.estimators.regression import (
+    NO_INFORMATION,
     Codes,
     Standardised,
     clusters,
     exponential,
-    exposure_cells,
+    failed,
     independent,
+    of_binary,
+    relative_weights,
+    rest_on,
     sandwich,
 )
 from meddata_pipeline.study.estimators.result import Computed, Estimate, row
@@ -35,8 +39,6 @@ _STEP = 1e-9
 _R_EPSILON = 1e-8
 #: A profile that has not reached its limit after this many steps never will.
 _PROFILE_STEPS = 60
-#: Variance of a coefficient of a standardised column that a ten-thousandth of one person would give: none is known.
-_NO_INFORMATION = 1e4
 #: Fitted probabilities this near to 0 or 1, in a fit that does not settle, mean separation.
 _EXTREME = 1e-5
 
@@ -121,7 +123,7 @@ def newton(
             if covariance is None:
                 covariance = linalg.cho_solve(factor, np.eye(len(beta)))
             # Far out the steps can round to nothing: no maximum, but a likelihood that is flat.
-            if float(np.max(np.diag(linalg.cho_solve(factor, np.eye(len(beta)))))) > _NO_INFORMATION:
+            if float(np.max(np.diag(linalg.cho_solve(factor, np.eye(len(beta)))))) > NO_INFORMATION:
                 break
             return Fit(beta, covariance, loglik)
     mu = special.expit(eta)
@@ -246,24 +248,16 @@ def compute(ctx: Context) -> Computed:
         ConfigError: the analysis lacks exposure or outcome, or names an unknown term.
     """
     analysis = ctx.analysis
-    computed = Computed()
     try:
         m = model(ctx)
     except NotComputableError as problem:
-        exposure = str(ctx.exposure)
-        computed.rows.append(row(analysis.id, exposure, "or", reason=problem.reason))
-        computed.rows += [row(analysis.id, "model", measure, reason=problem.reason) for measure in MODEL_MEASURES]
-        return computed
-    computed.exposure_terms = m.exposure_terms
-    computed.prevalence = m.events / m.persons
+        rows = failed(analysis.id, [str(ctx.exposure)], ["or"], problem.reason, None)
+        return Computed(rows=rows + failed(analysis.id, ["model"], MODEL_MEASURES, problem.reason, None))
+    computed = of_binary(ctx, m)
     events, persons = m.counts.events, m.counts.persons
     n = m.persons
     names = [INTERCEPT, *(column.term for column in m.columns)]
     used = independent([column.values for column in m.columns], persons)
-    cells = exposure_cells(m.columns, m.exposure_terms, (events, persons - events))
-    outcome_cells = (m.events, n - m.events)
-    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
-    computed.groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
     size = [
         row(analysis.id, "model", "n", n, n=n),
         row(analysis.id, "model", "events", m.events, n=n),
@@ -272,7 +266,7 @@ def compute(ctx: Context) -> Computed:
         if not 0 < m.events < n:
             raise NotComputableError("no-events" if m.events == 0 else "no-non-events")
         std = Standardised.of([c.values for c, use in zip(m.columns, used, strict=True) if use], persons)
-        weights = None if ctx.weights is None else ctx.weights[m.kept] / float(ctx.weights[m.kept].mean())
+        weights = relative_weights(ctx, m.kept)
         fit = newton(std.z, *((events, persons) if weights is None else (events * weights, persons * weights)))
         cluster = clusters(ctx, m.kept)
         if weights is not None or cluster is not None:
@@ -283,9 +277,8 @@ def compute(ctx: Context) -> Computed:
         beta, covariance = std.back(fit.beta, fit.covariance)
         limits = _limits(analysis.interval, analysis.level, std, fit, events, persons, beta, covariance)
     except NotComputableError as problem:
-        computed.rows += [row(analysis.id, name, "or", n=n, reason=problem.reason) for name in names]
-        fits = MODEL_MEASURES[:4]
-        computed.rows += [row(analysis.id, "model", measure, n=n, reason=problem.reason) for measure in fits]
+        computed.rows += failed(analysis.id, names, ["or"], problem.reason, n)
+        computed.rows += failed(analysis.id, ["model"], MODEL_MEASURES[:4], problem.reason, n)
     else:
         place = iter(range(len(beta)))
         for name, use in zip(names, [True, *used], strict=True):
@@ -300,11 +293,9 @@ def compute(ctx: Context) -> Computed:
         if weights is None:
             computed.rows += _model_rows(analysis.id, m, fit.loglik, len(beta))
         else:
-            computed.rows += [row(analysis.id, "model", name, n=n, reason="weighted") for name in MODEL_MEASURES[:4]]
+            computed.rows += failed(analysis.id, ["model"], MODEL_MEASURES[:4], "weighted", n)
     computed.rows += size
-    for estimate in computed.rows:
-        computed.cells[estimate["id"]] = cells.get(estimate["term"], outcome_cells)
-    return computed
+    return rest_on(computed, m)
 
 
 def _limits(

@@ -16,14 +16,17 @@ import numpy.typing as npt
 from scipy import linalg, stats
 
 from meddata_pipeline.core.expression import Floats
-from meddata_pipeline.study.design import INTERCEPT, Column, Context, labels
-from meddata_pipeline.study.estimators.result import Estimate, row
+from meddata_pipeline.study.design import INTERCEPT, Column, Context, Model, labels
+from meddata_pipeline.study.estimators.result import Computed, Estimate, row
 from meddata_pipeline.study.variables import NotComputableError
 
 Codes = npt.NDArray[np.int64]
 
 _MAX_STEPS = 100
 _STEP = 1e-9
+#: Variance of a coefficient of a standardised column that a ten-thousandth of one person would give: none is known.
+#: Far out the steps of a fit can round to nothing, which is no maximum but a likelihood that is flat: separation.
+NO_INFORMATION = 1e4
 #: Share of a column's variance that the columns before it must leave unexplained.
 _COLLINEAR = 1e-10
 
@@ -210,6 +213,31 @@ def exposure_cells(
             found = [float(part.sum()) for part in parts]
         cells[column.term] = tuple(round(value) for value in found)
     return cells
+
+
+def of_binary(ctx: Context, m: Model) -> Computed:
+    """What every model of a binary outcome notes before it is fitted: exposure, prevalence, persons by outcome."""
+    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
+    n = m.persons
+    groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
+    return Computed(groups=groups, exposure_terms=m.exposure_terms, prevalence=m.events / n)
+
+
+def rest_on(computed: Computed, m: Model) -> Computed:
+    """Note the persons behind each row of a model of a binary outcome."""
+    events, persons = m.counts.events, m.counts.persons
+    cells = exposure_cells(m.columns, m.exposure_terms, (events, persons - events))
+    whole = (m.events, m.persons - m.events)
+    computed.cells |= {e["id"]: cells.get(e["term"], whole) for e in computed.rows}
+    return computed
+
+
+def relative_weights(ctx: Context, kept: npt.NDArray[np.bool_]) -> Floats | None:
+    """Sampling weights of the kept rows, 1 on average; None where the analysis has none."""
+    if ctx.weights is None:
+        return None
+    result: Floats = ctx.weights[kept] / float(ctx.weights[kept].mean())
+    return result
 
 
 def sandwich(bread: Floats, scores: Floats, meat: Floats | None = None, cluster: Codes | None = None) -> Floats:

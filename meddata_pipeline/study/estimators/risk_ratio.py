@@ -13,9 +13,11 @@ from meddata_pipeline.study.estimators.regression import (
     Link,
     Prepared,
     clusters,
-    exposure_cells,
     failed,
     fit_log,
+    of_binary,
+    relative_weights,
+    rest_on,
     sandwich,
     term_rows,
 )
@@ -41,27 +43,23 @@ def log_binomial(ctx: Context) -> Computed:
 
 def _compute(ctx: Context, link: Link) -> Computed:
     analysis = ctx.analysis
-    computed = Computed()
     try:
         m = model(ctx)
     except NotComputableError as problem:
-        computed.rows = failed(analysis.id, [str(ctx.exposure)], ["rr"], problem.reason, None)
-        return computed
+        return Computed(rows=failed(analysis.id, [str(ctx.exposure)], ["rr"], problem.reason, None))
     events, persons, n = m.counts.events, m.counts.persons, m.persons
-    computed.exposure_terms = m.exposure_terms
-    computed.prevalence = m.events / n
-    outcome = ctx.outcome if isinstance(ctx.outcome, str) else "event"
-    computed.groups = {f"{outcome}=1": m.events, f"{outcome}=0": n - m.events, "persons": n}
+    computed = of_binary(ctx, m)
     prepared = Prepared.of(m.columns, persons)
     try:
         z = prepared.std.z
-        w = np.ones(len(events)) if ctx.weights is None else ctx.weights[m.kept] / float(ctx.weights[m.kept].mean())
+        weights = relative_weights(ctx, m.kept)
+        w = np.ones(len(events)) if weights is None else weights
         fit = fit_log(z, events * w, persons * w, link)
         covariance = fit.bread
         if link == "log":
             own = w**2 * (events * (1 - fit.mean) ** 2 + (persons - events) * fit.mean**2)
             scores = z * (w * (events - persons * fit.mean))[:, None]
-            factor = 1.0 if ctx.weights is None else n / (n - 1)
+            factor = 1.0 if weights is None else n / (n - 1)
             meat = z.T @ (z * own[:, None]) * factor
             covariance = sandwich(fit.bread, scores, meat, clusters(ctx, m.kept))
         beta, covariance = prepared.std.back(fit.beta, covariance)
@@ -70,7 +68,4 @@ def _compute(ctx: Context, link: Link) -> Computed:
         )
     except NotComputableError as problem:
         computed.rows = failed(analysis.id, prepared.names, ["rr"], problem.reason, n)
-    cells = exposure_cells(m.columns, m.exposure_terms, (events, persons - events))
-    for estimate in computed.rows:
-        computed.cells[estimate["id"]] = cells.get(estimate["term"], (m.events, n - m.events))
-    return computed
+    return rest_on(computed, m)

@@ -15,6 +15,7 @@ from scipy import linalg, stats
 from meddata_pipeline.core.expression import Floats
 from meddata_pipeline.study.design import Context, Matrix, labels, matrix, outcome_times
 from meddata_pipeline.study.estimators.regression import (
+    NO_INFORMATION,
     Codes,
     Prepared,
     clusters,
@@ -123,9 +124,9 @@ def cox(x: Floats, time: Floats, event: Floats, strata: Codes | None = None) -> 
     null = loglik
     for _ in range(_MAX_STEPS):
         try:
-            step = linalg.solve(information, score, assume_a="pos")
+            step = linalg.cho_solve(linalg.cho_factor(information), score)
         except (linalg.LinAlgError, ValueError):
-            break
+            raise NotComputableError("separation") from None
         size = 1.0
         while True:
             new, new_score, new_information = parts(beta + size * step)
@@ -137,9 +138,11 @@ def cox(x: Floats, time: Floats, event: Floats, strata: Codes | None = None) -> 
             raise NotComputableError("separation")
         if float(np.max(np.abs(step), initial=0.0)) < _STEP * (1 + float(np.max(np.abs(beta), initial=0.0))):
             try:
-                covariance = linalg.inv(information)
-            except linalg.LinAlgError:
-                break
+                covariance = linalg.cho_solve(linalg.cho_factor(information), np.eye(p))
+            except (linalg.LinAlgError, ValueError):
+                raise NotComputableError("separation") from None
+            if float(np.max(np.diag(covariance), initial=0.0)) > NO_INFORMATION:
+                raise NotComputableError("separation")
             return CoxFit(beta, covariance, loglik, null, _score_residuals(o, xs, beta))
     raise NotComputableError("no-convergence")
 
