@@ -426,7 +426,7 @@ def _scheme(
 
 def _stands_beside(seen: Sequence[Classes], safe: Protected, policy: Policy) -> Check:
     """A recount of people by their class in every live version and in the candidate; small counts are not told."""
-    from meddata_pipeline.disclosure.cells import small_cell_limit
+    from meddata_pipeline.disclosure.cells import masked_count, small_cell_limit
     from meddata_pipeline.privacy.versions import recount
 
     counted = recount([*seen, safe.classes])
@@ -434,16 +434,12 @@ def _stands_beside(seen: Sequence[Classes], safe: Protected, policy: Policy) -> 
     least = min(policy.k, recount(seen)["smallest"] or policy.k)
     passed = counted["smallest"] >= least or not counted["patterns"]
     limit = small_cell_limit(policy.k)
-
-    def told(count: int) -> int | str:
-        return f"<{limit}" if 0 < count < limit else count
-
     facts = {
         "live_versions": len(seen),
         "patterns": counted["patterns"],
-        "persons": told(counted["persons"]),
-        "exposed": told(safe.exposed),
-        "withheld_rows": told(int(safe.withheld.sum())),
+        "persons": masked_count(counted["persons"], limit),
+        "exposed": masked_count(safe.exposed, limit),
+        "withheld_rows": masked_count(int(safe.withheld.sum()), limit),
     }
     detail = f"beside {len(seen)} versions, the smallest pattern holds {'at least' if passed else 'fewer than'} {least}"
     return Check("live_versions", passed, "error", "versions-expose", detail, facts)

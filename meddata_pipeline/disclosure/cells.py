@@ -24,6 +24,11 @@ def small_cell_limit(k: int) -> int:
     return 0 if k <= 1 else max(LEAST_LIMIT, k)
 
 
+def masked_count(count: int, limit: int) -> int | str:
+    """A count as it may be told where no table stands around it: ``<limit`` for 1 to limit - 1."""
+    return f"<{limit}" if 0 < count < limit else count
+
+
 @dataclass(frozen=True)
 class CountTable:
     """A table of persons, and which published ids would show each cell.

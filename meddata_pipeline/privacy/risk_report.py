@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from meddata_pipeline.core.text import Text
-from meddata_pipeline.disclosure.cells import small_cell_limit
+from meddata_pipeline.disclosure.cells import masked_count, small_cell_limit
 from meddata_pipeline.privacy.policy import Policy, load_policy
 from meddata_pipeline.privacy.profiles import profiles
 from meddata_pipeline.privacy.tabular.classes import RISK_RANGES
@@ -130,7 +130,6 @@ def _attack(attack: Mapping[str, Any]) -> dict[str, Any]:
 
 def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """What is published of a join with another release: rates, and a count of exposed people that is not small."""
-    exposed = int(join["exposed"])
     return {
         "product": join["product"],
         "version": join["version"],
@@ -141,7 +140,7 @@ def _join(join: Mapping[str, Any], limit: int) -> dict[str, Any]:
         "confidence": join["confidence"],
         "expected_rate": round(join["expected_rate"], 4),
         "sure_correct_rate": round(join["sure_correct"] / join["sure"], 4) if join["sure"] else None,
-        "exposed": f"<{limit}" if 0 < exposed < limit else exposed,
+        "exposed": masked_count(int(join["exposed"]), limit),
         "attack": _attack(join["register"]),
         "met": join["met"],
     }
@@ -155,7 +154,7 @@ def _beside(versions: Mapping[str, Any] | None, limit: int) -> dict[str, Any] | 
     if versions is None:
         return None
     rows = int(versions["withheld_rows"])
-    withheld = 0 if not rows else f"<{limit}" if rows < limit else f"≥{limit}"
+    withheld = masked_count(rows, limit) if rows < limit else f"≥{limit}"
     return {"live": versions["live"], "since": versions["since"], "withheld": withheld}
 
 
@@ -227,7 +226,7 @@ def risk_evidence(
         "met": met and all(bool(made["met"]) for made in carried_out),
         "rows": int(report["rows"]) - gone,
         "released": policy.released_columns,
-        "suppressed_rows": f"<{limit}" if 0 < gone < limit else gone,
+        "suppressed_rows": masked_count(gone, limit),
         "transformation": dict(report["transformation"]),
         "loss": report["loss"],
         "lattice": report["lattice"],

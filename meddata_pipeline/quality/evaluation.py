@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from meddata_pipeline.disclosure.cells import masked_count
 from meddata_pipeline.quality.checks import DIMENSIONS, WEIGHTS
 
 Kind = Literal["self-assessment", "independent"]
@@ -45,10 +46,6 @@ def _tally(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {"checks": len(checks), **counted}
 
 
-def _few(count: int, limit: int) -> int | str:
-    return f"<{limit}" if 0 < count < limit else count
-
-
 def without_small_counts(quality: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """The results of a table whose rows are not released: small numbers of rows tell about persons there.
 
@@ -62,7 +59,7 @@ def without_small_counts(quality: Mapping[str, Any], limit: int) -> dict[str, An
     checks = [
         {**{k: v for k, v in check.items() if k not in ("value", "applicable_rows")}, "failed_rows": failed}
         for check in quality["checks"]
-        for failed in [_few(int(check["failed_rows"]), limit)]
+        for failed in [masked_count(int(check["failed_rows"]), limit)]
     ]
     return {**quality, "rows": int(quality["rows"]) // 10 * 10, "checks": checks}
 

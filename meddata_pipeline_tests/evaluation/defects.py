@@ -131,7 +131,7 @@ def _as_deid(con: duckdb.DuckDBPyConnection, day: _Day, register: Register) -> N
         wanted = deid_columns(kind)
         table = day.result.tables.get(kind)
         if table is None:
-            day.tables[kind] = pa.table({n: pa.array([], _ARROW[t]) for n, t in wanted.items()})
+            day.tables[kind] = pa.table({n: pa.array([], ARROW[t]) for n, t in wanted.items()})
             day.places[kind] = []
             continue
         con.register("rows", table)
@@ -147,7 +147,7 @@ def _as_deid(con: duckdb.DuckDBPyConnection, day: _Day, register: Register) -> N
         day.tables[kind] = rows.select(list(wanted))
 
 
-_ARROW = {
+ARROW = {
     "text": pa.string(),
     "date": pa.date32(),
     "number": pa.float64(),

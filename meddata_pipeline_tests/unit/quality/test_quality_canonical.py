@@ -19,6 +19,7 @@ from meddata_pipeline.core.tables import kinds
 from meddata_pipeline.privacy.deid import deid_schema
 from meddata_pipeline.quality.canonical import FILE, deid_columns, load_rules, odcs, page
 from meddata_pipeline.quality.checks import DIMENSIONS, dqd_types
+from meddata_pipeline_tests.evaluation.defects import ARROW
 from meddata_pipeline_tests.shared import shared
 
 RULES = load_rules(Config())
@@ -120,15 +121,6 @@ CLEAN: dict[str, list[dict[str, Any]]] = {
     "annotation": [{"exam_no": "e1", "label": "龋", "value": "1"}],
     "note": [{"note_no": "n1", "note_type": "初诊病历", "text": "主诉牙痛"}],
 }
-_ARROW = {
-    "text": pa.string(),
-    "date": pa.date32(),
-    "number": pa.float64(),
-    "integer": pa.int64(),
-    "boolean": pa.bool_(),
-}
-
-
 _IDS = ("patient_no", "visit_no", "specimen_no", "exam_no", "pathology_no", "note_no", "sample_no")
 
 Change = tuple[str, int, dict[str, Any]]
@@ -155,7 +147,7 @@ def _tables(hospitals: list[tuple[list[Change], list[More]]]) -> tuple[dict[str,
                 given |= {"row": len(filled), "record_key": f"{kind}-{len(filled)}"}
                 filled.append({name: given.get(name) for name in columns})
                 places[kind].append((copy, number))
-        arrays = {name: pa.array([r[name] for r in filled], _ARROW[kind_of]) for name, kind_of in columns.items()}
+        arrays = {name: pa.array([r[name] for r in filled], ARROW[kind_of]) for name, kind_of in columns.items()}
         tables[kind] = pa.table(arrays)
     for known in RULES.known:
         tables[known.name] = tables[known.kind].select(list(known.columns))
